@@ -1,0 +1,1 @@
+"""Benchmarks of the recognition models: not part of the installed package."""

@@ -1,0 +1,21 @@
+"""The command-line tool ``immich-aio``."""
+
+from __future__ import annotations
+
+import typer
+
+from immich_aio.cli import bench, doctor, ocr, serve
+
+app = typer.Typer(
+    name="immich-aio",
+    help="Chinese-aware OCR and CLIP for stock Immich.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("ocr")(ocr.ocr)
+app.command("doctor")(doctor.doctor)
+app.command("bench", context_settings={"ignore_unknown_options": True, "help_option_names": []})(
+    bench.bench
+)

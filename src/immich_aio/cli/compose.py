@@ -1,0 +1,71 @@
+"""The composition root: from settings to engines, clients and apps."""
+
+from __future__ import annotations
+
+from immich_aio.engines.cores import usable_cores
+from immich_aio.engines.protocol import OcrBackend, OcrReader
+from immich_aio.services.gateway.app import create_app as gateway_app
+from immich_aio.services.gateway.predict import Backends
+from immich_aio.services.http.serving import Listener
+from immich_aio.settings import WELL_KNOWN_KEY, Settings
+from immich_aio.upstream.immich_ml import ImmichMlClient
+from immich_aio.upstream.mt_photos import MtPhotosClient
+
+DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
+
+
+def ocr_engine(settings: Settings) -> OcrReader:
+    """The OCR engine of this process. Raises UnavailableError where nothing can run it."""
+    # Imported here, for a gateway alone must start where no inference library is installed.
+    from immich_aio.engines.ocr.engine import OcrEngine, OcrEngineConfig  # noqa: PLC0415
+    from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415
+    from immich_aio.engines.sessions import choose  # noqa: PLC0415
+
+    model_folder()
+    workers = settings.ocr_workers or usable_cores()
+    return OcrEngine(
+        OcrEngineConfig(
+            choice=choose(settings.ocr_runtime, settings.device, workers),
+            queue_size=settings.ocr_queue_size,
+            detection_side=settings.ocr_side,
+            limits=settings.image_limits,
+        )
+    )
+
+
+def listeners(settings: Settings, roles: frozenset[str]) -> list[Listener]:
+    """The apps of the chosen roles over shared backends."""
+    engine = ocr_engine(settings) if "ai" in roles else None
+    found = []
+    if engine is not None:
+        found.append(_ai_listener(settings, engine))
+    if "gateway" in roles:
+        found.append(_gateway_listener(settings, engine))
+    return found
+
+
+def _ai_listener(settings: Settings, engine: OcrReader) -> Listener:
+    from immich_aio.services.ai.app import AiServiceConfig, create_app  # noqa: PLC0415
+
+    key = settings.api_auth_key.get_secret_value()
+    config = AiServiceConfig(key, key != WELL_KNOWN_KEY, settings.image_limits.max_bytes)
+    app = create_app(config, engine)
+    return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")
+
+
+def _gateway_listener(settings: Settings, engine: OcrReader | None) -> Listener:
+    immich = None
+    if settings.immich_api is not None:
+        immich = ImmichMlClient(settings.immich_api, settings.upstream_timeout)
+    backends = Backends(_ocr_backend(settings, engine), immich)
+    app = gateway_app(backends, settings.image_limits.max_bytes)
+    return Listener("gateway", app, settings.host, settings.port, "PORT")
+
+
+def _ocr_backend(settings: Settings, engine: OcrReader | None) -> OcrBackend:
+    remote = settings.remote_ocr
+    if engine is not None and remote is None:
+        return engine
+    url = remote or settings.mt_photos_api or DEFAULT_MT_PHOTOS_API
+    key = settings.mt_photos_api_key.get_secret_value()
+    return MtPhotosClient(url, key, settings.upstream_timeout)

@@ -1,0 +1,110 @@
+"""``immich-aio doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from immich_aio import __version__
+from immich_aio.engines.cores import cpu_flags, cpu_name, usable_cores
+from immich_aio.errors import AioError
+from immich_aio.settings import Settings
+from immich_aio.upstream.http import HttpClient
+
+BF16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512_vnni": "AVX-512 VNNI"}
+Finding = tuple[str, str, str]
+"""A mark (ok, warn, bad), what was looked at, and what was found."""
+
+
+def doctor() -> None:
+    """Show what is configured, which engine runs and why, and what is missing."""
+    settings = Settings.load()
+    findings = [
+        *_machine(),
+        *_engine(settings),
+        *_doors(settings),
+        *asyncio.run(_upstreams(settings)),
+    ]
+    _show(findings)
+    if any(mark == "bad" for mark, _, _ in findings):
+        raise typer.Exit(1)
+
+
+def _machine() -> list[Finding]:
+    units = [name for flag, name in BF16_UNITS.items() if flag in cpu_flags()]
+    found = ", ".join(units) or "none of AMX, AVX-512 BF16, AVX-512 VNNI"
+    return [
+        ("ok", "version", f"immich-aio {__version__}, Python {platform.python_version()}"),
+        ("ok", "CPU", f"{cpu_name()}, {usable_cores()} usable cores, {found}"),
+    ]
+
+
+def _engine(settings: Settings) -> list[Finding]:
+    def choice() -> str:
+        from immich_aio.engines.sessions import choose  # noqa: PLC0415  # absent in a gateway
+
+        workers = settings.ocr_workers or usable_cores()
+        found = choose(settings.ocr_runtime, settings.device, workers)
+        return f"{found.description}, {found.workers} workers: {found.reason}"
+
+    def models() -> str:
+        from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415  # as above
+
+        return f"PP-OCRv6 small in {model_folder()}"
+
+    return [_checked("OCR engine", choice), _checked("OCR models", models)]
+
+
+def _checked(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return ("ok", name, look())
+    except AioError as error:
+        return ("bad", name, error.message)
+    except ImportError as error:
+        return ("bad", name, f"{error.name} is not installed: pip install 'immich-aio[cpu]'")
+
+
+def _doors(settings: Settings) -> list[Finding]:
+    exposed = settings.listens_beyond_loopback
+    reach = "reached from other machines" if exposed else "reached from this machine only"
+    ports = (
+        f"gateway {settings.host}:{settings.port}, AI service {settings.host}:{settings.http_port}"
+    )
+    key: Finding = ("ok", "API_AUTH_KEY", "a key of your own")
+    if settings.has_well_known_key:
+        mark = "warn" if exposed else "ok"
+        key = (mark, "API_AUTH_KEY", "the default key, which everyone knows")
+    return [("ok", "addresses", f"{ports}; {reach}"), key]
+
+
+async def _upstreams(settings: Settings) -> list[Finding]:
+    return [
+        await _upstream("IMMICH_API", settings.immich_api, "CLIP and faces are answered 503"),
+        await _upstream("MT_PHOTOS_API", settings.remote_ocr, "OCR runs in this process"),
+    ]
+
+
+async def _upstream(name: str, url: str | None, without: str) -> Finding:
+    if url is None:
+        return ("ok" if name == "MT_PHOTOS_API" else "warn", name, f"not set: {without}")
+    client = HttpClient(name, url, 5.0, {})
+    try:
+        async with client.request("GET", "/ping") as response:
+            return ("ok", name, f"{url} answers ({response.status})")
+    except AioError as error:
+        return ("bad", name, error.message)
+    finally:
+        await client.close()
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    marks = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}
+    for mark, name, found in findings:
+        table.add_row(marks[mark], f"[bold]{name}[/]", found)
+    Console(highlight=False, soft_wrap=True).print(table)

@@ -1,0 +1,68 @@
+"""``immich-aio serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+from typing import Annotated
+
+import typer
+
+from immich_aio import __version__
+from immich_aio.cli.compose import listeners
+from immich_aio.errors import BadInputError
+from immich_aio.services.http import serving
+from immich_aio.settings import Settings
+
+log = logging.getLogger("immich_aio")
+
+ROLES = ("gateway", "ai")
+
+
+def serve(
+    roles: Annotated[
+        str, typer.Option(help="What to run in this process: 'gateway', 'ai', or both.")
+    ] = ",".join(ROLES),
+) -> None:
+    """Start the gateway (port 8080) and the AI service (port 8060) in one process."""
+    chosen = _chosen(roles)
+    settings = Settings.load()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    found = listeners(settings, chosen)
+    _announce(settings, chosen)
+    _use_uvloop()
+    asyncio.run(serving.serve(found, log_level=settings.log_level))
+
+
+def _chosen(roles: str) -> frozenset[str]:
+    chosen = frozenset(role.strip() for role in roles.split(",") if role.strip())
+    if not chosen or chosen - set(ROLES):
+        raise BadInputError(f"--roles takes {' or '.join(ROLES)}, or both; not '{roles}'.")
+    return chosen
+
+
+def _announce(settings: Settings, roles: frozenset[str]) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    log.info("Immich All-in-One %s", __version__)
+    if "gateway" in roles:
+        log.info("gateway     http://%s:%d/ (Immich's machine-learning URL)", host, settings.port)
+        if settings.immich_api is None:
+            log.info("IMMICH_API is not set: CLIP and faces are answered 503")
+    if "ai" in roles:
+        log.info("AI service  http://%s:%d/ (a page to try it)", host, settings.http_port)
+        if settings.has_well_known_key and settings.listens_beyond_loopback:
+            log.warning(
+                "The AI service listens on %s with the key that everyone knows: "
+                "anyone on the network can use it. Set API_AUTH_KEY.",
+                settings.host,
+            )
+
+
+def _use_uvloop() -> None:
+    if importlib.util.find_spec("uvloop") is not None:
+        import uvloop  # noqa: PLC0415  # there is none for Windows
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -1,0 +1,90 @@
+"""What inference yields: frozen values, in pixels of the upright image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from immich_aio.domain.geometry import Quad, Rect
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One line of text that was read.
+
+    ``corners`` are in pixels, clockwise from the corner nearest the image's top left; both scores
+    lie in 0…1.
+    """
+
+    text: str
+    corners: Quad
+    box_score: float
+    text_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one inference went, in milliseconds."""
+
+    queue: float = 0.0
+    decode: float = 0.0
+    detect: float = 0.0
+    recognise: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The sum of all stages, in milliseconds."""
+        return self.queue + self.decode + self.detect + self.recognise
+
+
+@dataclass(frozen=True, slots=True)
+class OcrResult:
+    """All lines of one image in reading order; ``width`` and ``height`` in pixels, as shown."""
+
+    lines: tuple[TextLine, ...]
+    width: int
+    height: int
+    timings: Timings = field(default_factory=Timings, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The whole text, a line each."""
+        return "\n".join(line.text for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """A vector of shape (dimension,), float32; ``width`` and ``height`` where it is of an image."""
+
+    vector: NDArray[np.float32]
+    width: int | None = None
+    height: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Embedding)
+            and (self.width, self.height) == (other.width, other.height)
+            and np.array_equal(self.vector, other.vector)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # an array has no hash, so neither has this
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face: its box in pixels, how sure the detector is (0…1), and its vector."""
+
+    box: Rect
+    score: float
+    embedding: Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class FacesResult:
+    """All faces of one image, whose size is given in pixels."""
+
+    faces: tuple[Face, ...]
+    width: int
+    height: int

@@ -1,0 +1,1 @@
+"""Inference: models, sessions and the work around them."""

@@ -1,0 +1,1 @@
+"""Reading text: detector, orientation, recogniser, and the reader that joins them."""

@@ -1,0 +1,124 @@
+"""Every error this product raises on purpose.
+
+AioError
+├── BadInputError            bad_input     the request cannot be understood
+│   ├── BadImageError        bad_image     bytes that are no picture we can read
+│   └── UnprocessableError   unprocessable well-formed, but asks for something impossible
+├── TooLargeError            too_large     over a size limit that is a setting
+├── UnauthorizedError        unauthorized  the api-key is missing or wrong
+├── OverloadedError          overloaded    the queue is full; carries ``retry_after``
+├── UnavailableError         unavailable   a part that is needed is absent or switched off
+│   └── ModelMissingError    unavailable   model files are not on this machine
+├── UpstreamError            upstream      another server failed or answered nonsense
+├── TimeoutExceededError     timeout       an answer did not come in time
+├── CancelledWorkError       cancelled     the caller hung up; nobody waits for the result
+└── InternalError            internal      our own fault
+
+A class docstring is the default message, and says what to do. The kinds carry no HTTP: the one
+table that makes status codes of them is ``wire/problem.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar, Literal
+
+Kind = Literal[
+    "bad_input",
+    "bad_image",
+    "unprocessable",
+    "too_large",
+    "unauthorized",
+    "overloaded",
+    "unavailable",
+    "upstream",
+    "timeout",
+    "cancelled",
+    "internal",
+]
+
+
+class AioError(Exception):
+    """Something went wrong."""
+
+    kind: ClassVar[Kind] = "internal"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or "Something went wrong."))
+
+    @property
+    def message(self) -> str:
+        """What went wrong and what to do, in words for the caller."""
+        return str(self.args[0])
+
+
+class BadInputError(AioError):
+    """The request could not be understood; see the documentation at /docs."""
+
+    kind: ClassVar[Kind] = "bad_input"
+
+
+class BadImageError(BadInputError):
+    """Not an image that can be read; send a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF."""
+
+    kind: ClassVar[Kind] = "bad_image"
+
+
+class UnprocessableError(BadInputError):
+    """The request is well-formed but asks for something that does not exist."""
+
+    kind: ClassVar[Kind] = "unprocessable"
+
+
+class TooLargeError(AioError):
+    """The upload is over the limit; raise MAX_UPLOAD_MB or MAX_MEGAPIXELS to let it pass."""
+
+    kind: ClassVar[Kind] = "too_large"
+
+
+class UnauthorizedError(AioError):
+    """The api-key header is missing or wrong; send the server's API_AUTH_KEY."""
+
+    kind: ClassVar[Kind] = "unauthorized"
+
+
+class OverloadedError(AioError):
+    """The queue is full; try again in a moment, or raise OCR_QUEUE_SIZE."""
+
+    kind: ClassVar[Kind] = "overloaded"
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnavailableError(AioError):
+    """A part that is needed for this is not available here."""
+
+    kind: ClassVar[Kind] = "unavailable"
+
+
+class ModelMissingError(UnavailableError):
+    """The model files are not on this machine; run './aio doctor' to see what is missing."""
+
+
+class UpstreamError(AioError):
+    """Another server failed or answered something that is not its protocol."""
+
+    kind: ClassVar[Kind] = "upstream"
+
+
+class TimeoutExceededError(AioError):
+    """No answer came in time."""
+
+    kind: ClassVar[Kind] = "timeout"
+
+
+class CancelledWorkError(AioError):
+    """The caller hung up before the work was done."""
+
+    kind: ClassVar[Kind] = "cancelled"
+
+
+class InternalError(AioError):
+    """Something failed that should not; the log has the details."""

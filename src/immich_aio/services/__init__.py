@@ -1,0 +1,1 @@
+"""One app each, over the shared ``services.http``."""

@@ -1,0 +1,1 @@
+"""The AI service: MT-Photos' protocol, a page to try it, and metrics."""

@@ -1,0 +1,1 @@
+"""The gateway: Immich's machine-learning protocol in front of every backend."""

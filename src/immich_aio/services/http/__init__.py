@@ -1,0 +1,1 @@
+"""What all services share: error replies, uploads, metrics, hung-up callers, serving."""

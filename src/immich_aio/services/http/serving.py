@@ -1,0 +1,89 @@
+"""Several apps on several ports in one process and one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from immich_aio.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app and where it listens; port 0 takes a free one."""
+
+    name: str
+    app: ASGIApp
+    host: str
+    port: int
+    port_setting: str
+
+
+async def serve(listeners: Sequence[Listener], *, log_level: str) -> None:
+    """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
+
+    Raises BadInputError when a port is taken.
+    """
+    sockets = [_bound(listener) for listener in listeners]
+    servers = [_Server(_config(listener, log_level)) for listener in listeners]
+    with _stop_on_signals(servers):
+        pairs = zip(servers, sockets, strict=True)
+        await asyncio.gather(*(server.serve([one]) for server, one in pairs))
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are handled by ``serve``, once for all."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(listener: Listener, log_level: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        listener.app,
+        log_level="warning" if log_level == "info" else log_level,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=30,
+    )
+
+
+def _bound(listener: Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((listener.host, listener.port))
+    except OSError as error:
+        bound.close()
+        raise BadInputError(
+            f"The {listener.name} cannot listen on {listener.host}:{listener.port}: "
+            f"{error.strerror}. Stop what uses that port, or set {listener.port_setting}."
+        ) from None
+    return bound
+
+
+@contextlib.contextmanager
+def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> Iterator[None]:
+    """On the first signal finish what runs; on the second stop at once."""
+
+    def stop(_number: int, _frame: object) -> None:
+        for server in servers:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

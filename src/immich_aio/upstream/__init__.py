@@ -1,0 +1,1 @@
+"""Clients of other servers; each maps foreign errors at one seam."""

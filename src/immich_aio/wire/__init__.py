@@ -1,0 +1,1 @@
+"""Bytes and JSON ↔ domain, one file a protocol; no I/O."""
