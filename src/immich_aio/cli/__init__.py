@@ -16,6 +16,11 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("ocr")(ocr.ocr)
 app.command("doctor")(doctor.doctor)
-app.command("bench", context_settings={"ignore_unknown_options": True, "help_option_names": []})(
-    bench.bench
-)
+app.command(
+    "bench",
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": [],
+    },
+)(bench.bench)

@@ -7,13 +7,19 @@ the size of the image does not matter.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
+from math import inf
+from operator import attrgetter
+
 from immich_aio.domain.page_lines import TALL, Corners, PageLine, covered, upright_lines
 from immich_aio.domain.text_columns import first_columns
 
 _SAME_ROW = 0.5  # lines share a row that stand side by side for this part of the lower one's height
 _RECENT = 6  # rows that a line may still belong to
+_NEIGHBOURS = 3  # lines to either side in a row that are looked at
 _CELL_LINES = 6  # the most lines of a table's cell that are known as one cell
 _CELL_GAP = 0.8  # they follow each other more closely than this
+_left = attrgetter("left")
 
 
 def reading_order(corners: Corners) -> list[int]:
@@ -53,28 +59,28 @@ def _row_by_row(lines: list[PageLine], height: float) -> list[PageLine]:
 def _rows(lines: list[PageLine]) -> list[list[PageLine]]:
     rows: list[list[PageLine]] = []
     for line in lines:
-        fits = [(_fit(line, row), row) for row in rows[-_RECENT:]]
-        fit, row = max(fits, key=lambda pair: pair[0], default=(0.0, []))
-        if fit < _SAME_ROW:
-            rows.append([line])
+        near = [(away, row) for row in rows[-_RECENT:] if (away := _away(line, row)) < inf]
+        if near:
+            insort(min(near, key=lambda pair: pair[0])[1], line, key=_left)
         else:
-            row.append(line)
-    return [sorted(row, key=lambda line: line.left) for row in rows]
+            rows.append([line])
+    return rows
 
 
-def _fit(line: PageLine, row: list[PageLine]) -> float:
-    """Tell by how much a line belongs to a row: 0 for not at all, 1 for wholly.
+def _away(line: PageLine, row: list[PageLine]) -> float:
+    """Give how far a line is from its neighbour in a row; endless where it is not of the row.
 
-    The nearest neighbour decides, not all of the row: rows on a photograph are rarely straight. It
+    The neighbour decides, and not all of the row, as rows on a photograph are rarely straight. It
     should not be much higher than the line, as it may stand beside other rows too.
     """
-    if any(line.beside(other) < -_SAME_ROW * min(line.height, other.height) for other in row):
-        return 0.0
-    alike = [other for other in row if other.height <= TALL * line.height]
-    nearest = min(alike or row, key=lambda other: line.beside(other))
-    lower = min(line.height, nearest.height)
-    shared = min(line.bottom, nearest.bottom) - max(line.top, nearest.top)
-    return shared / lower if lower > 0 else float(shared >= 0)
+    at = bisect_right(row, line.left, key=_left)
+    around = row[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]
+    if any(line.beside(other) < -_SAME_ROW * min(line.height, other.height) for other in around):
+        return inf
+    alike = [other for other in around if other.height <= TALL * line.height]
+    nearest = min(alike or around, key=line.beside)
+    enough = _SAME_ROW * min(line.height, nearest.height)
+    return line.beside(nearest) if line.shared(nearest) >= enough else inf
 
 
 def _tall_cells(
@@ -90,7 +96,7 @@ def _tall_cells(
     for end in range(start + 1, min(len(rows), start + 2 * _CELL_LINES) + 1):
         gap = _gap(rows, end)
         outer = min(top_gap, gap)
-        if end > start + 1 and 0.3 * height + 2 * inner < outer < np.inf:
+        if end > start + 1 and 0.3 * height + 2 * inner < outer < inf:
             cells = _cells(rows[start:end])
             if _centred(cells, height):
                 return end, cells
@@ -104,14 +110,17 @@ def _tall_cells(
 def _gap(rows: list[list[PageLine]], end: int) -> float:
     """Give the space above row number ``end``; endless at the page's edges."""
     if not 0 < end < len(rows):
-        return float("inf")
+        return inf
     return min(line.top for line in rows[end]) - max(line.bottom for line in rows[end - 1])
 
 
 def _cells(rows: list[list[PageLine]]) -> list[list[PageLine]]:
     lines = [line for row in rows for line in row]
-    spans = covered(lines, 0.0)
-    return [[line for line in lines if low <= line.centre <= high] for low, high in spans]
+    lefts = sorted({left for left, _ in covered(lines, 0.0)})
+    cells: list[list[PageLine]] = [[] for _ in lefts]
+    for line in lines:
+        cells[bisect_right(lefts, line.left) - 1].append(line)
+    return cells
 
 
 def _centred(cells: list[list[PageLine]], height: float) -> bool:

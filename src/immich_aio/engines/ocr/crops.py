@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,21 @@ LINE_HEIGHT = 48
 MID_GREY = 127
 """What PP-OCR pads with: zero after normalising."""
 
-GAP_SEARCH = LINE_HEIGHT
-"""How far, in pixels to the left, a long line's cut may move to miss the characters."""
+OVERLAP = 2 * LINE_HEIGHT
+"""So many pixels are on both pieces where a long line is parted: a whole character, and more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A part of a line's crop, and where it begins, in pixels of the crop."""
+
+    left: int
+    pixels: Pixels
+
+    @property
+    def right(self) -> int:
+        """Where it ends."""
+        return self.left + int(self.pixels.shape[1])
 
 
 def line_width(corners: NDArray[np.float32]) -> float:
@@ -52,13 +67,7 @@ def padded(crop: Pixels, width: int) -> Pixels:
     return strip
 
 
-def split_at_gaps(crop: Pixels, most: int) -> list[Pixels]:
-    """The crop in pieces at most ``most`` wide, cut where a column has least contrast."""
-    if crop.shape[1] <= most:
-        return [crop]
-    contrast = crop.max(axis=2).astype(np.float32).std(axis=0)
-    cuts = [0]
-    while crop.shape[1] - cuts[-1] > most:
-        end = cuts[-1] + most
-        cuts.append(end - GAP_SEARCH + int(contrast[end - GAP_SEARCH : end].argmin()))
-    return [crop[:, left:right] for left, right in zip(cuts, [*cuts[1:], None], strict=True)]
+def in_pieces(crop: Pixels, most: int) -> list[Piece]:
+    """The crop in pieces at most ``most`` wide, of which neighbours share ``OVERLAP`` pixels."""
+    lefts = range(0, max(1, crop.shape[1] - OVERLAP), most - OVERLAP)
+    return [Piece(left, crop[:, left : left + most]) for left in lefts]

@@ -14,6 +14,13 @@ GRID = 64
 MAX_ASPECT = 3.5
 """Longer images than this are seen in several windows along their long side."""
 
+MAX_LENGTH = 40
+"""A strip is shown at most so many times ``long_side`` long, for a file of a few bytes may claim
+one row of a hundred million pixels."""
+
+ENOUGH_PIXELS = 4000
+"""As many pixels on the longer side of an ordinary image as finding and reading text can use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -46,12 +53,21 @@ def plan_scale(width: int, height: int, short_side: int, long_side: int) -> Scal
     """
     short, long = sorted((width, height))
     by_long = long_side / min(long, short * MAX_ASPECT)
-    ratio = min(1.0, short_side / short, by_long)
+    ratio = min(1.0, short_side / short, by_long, MAX_LENGTH * long_side / long)
     return Scale(on_grid(width * ratio), on_grid(height * ratio))
 
 
+def enough_side(width: int, height: int) -> int:
+    """So many pixels the longer side must keep when a large image is decoded at a fraction.
+
+    A strip's shorter side, on which its text depends, keeps as many as an ordinary image's.
+    """
+    short, long = sorted((width, height))
+    return round(ENOUGH_PIXELS * max(1.0, long / (short * MAX_ASPECT)))
+
+
 def plan_windows(scale: Scale, overlap: int = GRID * 2) -> list[Window]:
-    """Windows that cover the scaled image, each at most ``MAX_ASPECT`` long, ``overlap`` shared."""
+    """Windows that cover the scaled image, ``MAX_ASPECT`` long to the grid, ``overlap`` shared."""
     short, long = sorted((scale.width, scale.height))
     span = on_grid(short * MAX_ASPECT)
     if long <= span:

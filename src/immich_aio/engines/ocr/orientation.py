@@ -1,7 +1,8 @@
 """Which way the text runs: one decision for the page, not one for each line.
 
 A line's own verdict is often wrong (short lines, symbols, small type), a page's hardly ever. Lines
-that lie and lines that stand are two groups, each turned as a whole:
+that lie and lines that stand are two groups, each turned as a whole, and a box of one or two
+characters, which shows no direction, goes with the larger group:
 
 * lying lines are upright, or upside down on a page turned by 180°. The direction classifier votes,
   weighted by length; a vote against upright must be confirmed by reading a few lines both ways.
@@ -12,6 +13,7 @@ that lie and lines that stand are two groups, each turned as a whole:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,8 @@ from immich_aio.engines.ocr.detector import to_tensor
 from immich_aio.engines.ocr.recogniser import Reading
 from immich_aio.engines.sessions import Session
 
-STANDING = 1.5
-"""A box this many times higher than wide holds a standing line."""
+ELONGATED = 1.5
+"""A box is a line of some direction if it is this many times longer than lines are thick."""
 
 CLASSIFIER_WIDTH = 192
 VOTERS = 8
@@ -35,6 +37,7 @@ WITNESSES = 3
 """So many lines are read both ways when a page may be upside down or lines stand."""
 
 Corners = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 Read = Callable[[Sequence[Corners]], Sequence[Reading]]
 
 
@@ -49,43 +52,71 @@ class Orientation:
 
         ``read`` is the recogniser, asked about a few lines only where a decision needs it.
         """
-        shape = shapes_of(corners)
-        lying, standing = shape > 1 / STANDING, shape <= 1 / STANDING
+        groups = grouped(corners)
         starts = np.zeros(len(corners), int)
-        lengths = longer_sides(corners)
-        if standing.any():
-            starts[standing] = better_start(witnesses(corners[standing]), (1, 3), read)
-            # Boxes of one or two characters show no direction; they follow where most text stands.
-            short = lying & (shape < STANDING)
-            if lengths[standing].sum() > lengths[lying & ~short].sum():
-                starts[short] = starts[standing][0]
-                lying &= ~short
-        if lying.any() and self._upside_down(pixels, corners[lying], read):
-            starts[lying] = 2
+        if groups.standing.any():
+            lines = witnesses(corners[groups.standing])
+            starts[groups.standing] = better_start(lines, (1, 3), read)
+        if groups.lying.any() and self._upside_down(pixels, corners[groups.lying], read):
+            starts[groups.lying] = 2
+        if groups.short.any():
+            starts[groups.short] = self._start_of_short(pixels, corners, groups, starts, read)
         return turn(corners, starts)
 
+    def _start_of_short(
+        self,
+        pixels: Pixels,
+        corners: Corners,
+        groups: Groups,
+        starts: NDArray[np.int_],
+        read: Read,
+    ) -> int:
+        larger = groups.larger
+        if larger is not None:
+            return int(starts[larger][0])
+        return 2 if self._upside_down(pixels, corners[groups.short], read) else 0
+
     def _upside_down(self, pixels: Pixels, corners: Corners, read: Read) -> bool:
-        voters = corners[np.argsort(-longer_sides(corners))[:VOTERS]]
-        crops = [classifier_crop(pixels, one) for one in voters]
+        lengths = grouped(corners).lengths
+        voters = np.argsort(-lengths)[:VOTERS]
+        crops = [classifier_crop(pixels, corners[one]) for one in voters]
         turned_over = self._classifier.run(to_tensor(crops))[:, 1]
-        weights = longer_sides(voters)
+        weights = lengths[voters]
         if float((turned_over * weights).sum() / weights.sum()) < SUSPICION:
             return False
         return better_start(witnesses(corners), (0, 2), read) == 2
 
 
-def shapes_of(corners: Corners) -> NDArray[np.float32]:
-    """Width ÷ height of each box."""
-    across = np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1)
-    down = np.linalg.norm(corners[:, 0] - corners[:, 3], axis=1)
-    return np.asarray(across / np.maximum(down, 1.0), np.float32)
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which boxes lie, stand, or are too short to tell: three masks of shape (n,), disjoint."""
+
+    lying: Mask
+    standing: Mask
+    short: Mask
+    lengths: NDArray[np.float32]
+
+    @property
+    def larger(self) -> Mask | None:
+        """The group that has more text by length; None where every box is short."""
+        if not (self.lying.any() or self.standing.any()):
+            return None
+        stands = self.lengths[self.standing].sum() > self.lengths[self.lying].sum()
+        return self.standing if stands else self.lying
 
 
-def longer_sides(corners: Corners) -> NDArray[np.float32]:
-    """The longer side of each box, in pixels."""
+def grouped(corners: Corners) -> Groups:
+    """Sort boxes, shape (n, 4, 2), by the direction in which they are elongated.
+
+    A single digit is higher than wide, but no longer than the page's lines are thick: it is short.
+    """
     across = np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1)
     down = np.linalg.norm(corners[:, 0] - corners[:, 3], axis=1)
-    return np.asarray(np.maximum(across, down), np.float32)
+    length, thickness = np.maximum(across, down), np.minimum(across, down)
+    clear = length >= 2 * ELONGATED * thickness
+    usual = float(np.median(thickness[clear])) if clear.any() else 0.0
+    short = length < ELONGATED * np.maximum(thickness, usual)
+    return Groups(~short & (across > down), ~short & (across <= down), short, length)
 
 
 def turn(corners: Corners, starts: NDArray[np.int_]) -> Corners:

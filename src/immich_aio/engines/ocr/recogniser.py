@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from immich_aio.engines.ocr.crops import Pixels, cut_line, line_width, padded, split_at_gaps
+from immich_aio.engines.ocr.crops import Piece, Pixels, cut_line, in_pieces, line_width, padded
 from immich_aio.engines.ocr.detector import to_tensor
+from immich_aio.engines.ocr.spelling import Reading, Spelling, decode, join
 from immich_aio.engines.sessions import Session, Tensor
 from immich_aio.engines.shared_work import SharedWork
 
@@ -19,17 +20,7 @@ WIDTH_STEP = 64
 
 MIN_WIDTH = 128
 MAX_WIDTH = 1920
-"""About 40 Chinese characters; a longer line is cut at gaps and read in pieces."""
-
-BLANK = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A line's text and the mean probability of its characters, 0…1."""
-
-    text: str
-    score: float
+"""About 40 Chinese characters; a longer line is read in pieces that overlap."""
 
 
 class Team(Protocol):
@@ -67,22 +58,18 @@ class Recogniser:
 
         Idle recognisers of the team take a share of the lines.
         """
-        pieces = [(owner, piece) for owner, line in enumerate(lines) for piece in cut(pixels, line)]
-        readings = self._read_crops([piece for _, piece in pieces], team)
-        of_line: list[list[Reading]] = [[] for _ in lines]
-        for (owner, _), reading in zip(pieces, readings, strict=True):
-            of_line[owner].append(reading)
-        return [joined(parts) for parts in of_line]
+        of_line = [cut(pixels, line) for line in lines]
+        spellings = iter(self._spell([piece.pixels for line in of_line for piece in line], team))
+        return [joined([(piece, next(spellings)) for piece in line]) for line in of_line]
 
-    def _read_crops(self, crops: list[Pixels], team: Team) -> list[Reading]:
+    def _spell(self, crops: list[Pixels], team: Team) -> list[Spelling]:
         widths = [input_width(crop.shape[1]) for crop in crops]
-        readings = [Reading("", 0.0)] * len(crops)
+        spellings: dict[int, Spelling] = {}
 
         def read_batch(batch: list[int], recogniser: Recogniser) -> None:
             team.checkpoint()
             strips = [padded(crops[index], widths[index]) for index in batch]
-            for index, reading in zip(batch, recogniser.read_strips(strips), strict=True):
-                readings[index] = reading
+            spellings.update(zip(batch, recogniser.spell_strips(strips), strict=True))
 
         def help_out(helper: Recogniser) -> None:
             batches.help_with(lambda batch: read_batch(batch, helper), team.others_wait)
@@ -90,18 +77,18 @@ class Recogniser:
         batches = SharedWork(plan_batches(widths, self._batch))
         team.share(help_out, len(batches) - 1)
         batches.finish(lambda batch: read_batch(batch, self))
-        return readings
+        return [spellings[index] for index in range(len(crops))]
 
-    def read_strips(self, strips: Sequence[Pixels]) -> list[Reading]:
-        """The text on strips of one width, LINE_HEIGHT high."""
+    def spell_strips(self, strips: Sequence[Pixels]) -> list[Spelling]:
+        """The characters on strips of one width, LINE_HEIGHT high."""
         probabilities = self._session.run(to_tensor(strips))
-        return [decode(one, self._alphabet) for one in probabilities]
+        return [decode(one, self._alphabet, strips[0].shape[1]) for one in probabilities]
 
 
-def cut(pixels: Pixels, line: NDArray[np.float32]) -> list[Pixels]:
+def cut(pixels: Pixels, line: NDArray[np.float32]) -> list[Piece]:
     """The line's crop, in pieces where it is longer than the recogniser reads at once."""
     width = max(1, int(np.ceil(line_width(line))))
-    return split_at_gaps(cut_line(pixels, line, width), MAX_WIDTH)
+    return in_pieces(cut_line(pixels, line, width), MAX_WIDTH)
 
 
 def input_width(width: int) -> int:
@@ -125,22 +112,10 @@ def plan_batches(widths: Sequence[int], most: int) -> list[list[int]]:
     ]
 
 
-def decode(probabilities: Tensor, alphabet: list[str]) -> Reading:
-    """Greedy CTC over (steps, classes): repeats collapse, blanks vanish."""
-    best = probabilities.argmax(axis=1)
-    kept = best != BLANK
-    kept[1:] &= best[1:] != best[:-1]
-    steps = np.flatnonzero(kept)
-    if not len(steps):
-        return Reading("", 0.0)
-    text = "".join(alphabet[index] for index in best[steps])
-    return Reading(text, float(probabilities[steps, best[steps]].mean()))
-
-
-def joined(parts: Sequence[Reading]) -> Reading:
-    """The readings of one line's pieces as one, its score their mean weighted by length."""
+def joined(parts: Sequence[tuple[Piece, Spelling]]) -> Reading:
+    """The text of one line from its pieces and what was read on each."""
     if len(parts) == 1:
-        return parts[0]
-    length = sum(len(part.text) for part in parts)
-    score = sum(part.score * len(part.text) for part in parts) / max(length, 1)
-    return Reading("".join(part.text for part in parts), score)
+        return parts[0][1].reading
+    pieces = [piece for piece, _ in parts]
+    shared = [(float(right.left), float(left.right)) for left, right in pairwise(pieces)]
+    return join([spelling.moved(piece.left) for piece, spelling in parts], shared).reading

@@ -65,8 +65,18 @@ def boxes_of(
 def _contours(probability: NDArray[np.float32]) -> Sequence[NDArray[Any]]:
     mask = (probability > PIXEL_THRESHOLD).astype(np.uint8)
     mask = np.asarray(cv2.dilate(mask, np.ones((2, 2), np.uint8)), np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    return contours[:MAX_BOXES]
+    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    # Two levels: blobs, whose parent is -1, and their holes, where no text is.
+    blobs = [contour for contour, of in zip(contours, hierarchy[0], strict=True) if of[3] < 0]
+    if len(blobs) <= MAX_BOXES:
+        return blobs
+    # They come from the bottom up; the first so many would be a page without its head.
+    return sorted(blobs, key=_extent, reverse=True)[:MAX_BOXES]
+
+
+def _extent(contour: NDArray[Any]) -> int:
+    _, _, width, height = cv2.boundingRect(contour)
+    return width * height
 
 
 def _corners_of(centre: Sequence[float], across: float, down: float, angle: float) -> Corners:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from immich_aio.errors import BadInputError, CancelledWorkError, TooLargeError
+
+if TYPE_CHECKING:  # it exists for type checkers only
+    from python_multipart.multipart import MultipartCallbacks
 
 MAX_PARTS = 32
 OVERHEAD = 64 * 1024

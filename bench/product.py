@@ -1,0 +1,70 @@
+"""The product as its users run it: ``immich-aio serve`` in processes of its own, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Product:
+    """A running product: where its two services listen, and its process."""
+
+    gateway: str
+    ai: str
+    process: psutil.Process
+
+    @property
+    def resident_mb(self) -> float:
+        """Resident memory, in MB (10⁶ bytes), of the process and all it started."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(one.memory_info().rss for one in family) / 1e6
+
+
+@contextlib.contextmanager
+def running(settings: dict[str, str]) -> Iterator[Product]:
+    """Start the product with these settings; it is stopped on leaving."""
+    gateway, ai = _free_port(), _free_port()
+    ports = {"HOST": "127.0.0.1", "PORT": str(gateway), "HTTP_PORT": str(ai)}
+    with tempfile.TemporaryDirectory() as empty:  # so that no .env is read
+        command = [sys.executable, "-m", "immich_aio", "serve"]
+        environment = {**os.environ, "LOG_LEVEL": "warning", **ports, **settings}
+        child = subprocess.Popen(command, env=environment, cwd=empty)  # noqa: S603  # our own tool
+        try:
+            product = Product(
+                f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{ai}", psutil.Process(child.pid)
+            )
+            _wait(product.gateway + "/ping", child)
+            yield product
+        finally:
+            child.terminate()
+            child.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(url: str, child: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if child.poll() is not None:
+            raise RuntimeError(f"the product stopped with status {child.returncode}")
+        with contextlib.suppress(urllib.error.URLError):
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310  # our own loopback address
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"{url} did not answer within {seconds} s")
