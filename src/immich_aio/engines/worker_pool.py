@@ -76,6 +76,7 @@ class WorkerPool(Generic[Worker]):
         self._name = name
         self._changed = threading.Condition()
         self._waiting: deque[_Job[Worker]] = deque()
+        self._calls_for_help: deque[_Job[Worker]] = deque()
         self._running = 0
         self._free: list[Worker] = []
         self._epoch = 0
@@ -85,7 +86,7 @@ class WorkerPool(Generic[Worker]):
 
     @property
     def waiting(self) -> int:
-        """Jobs in the queue."""
+        """Callers' jobs in the queue."""
         return len(self._waiting)
 
     @property
@@ -113,10 +114,10 @@ class WorkerPool(Generic[Worker]):
     def assist(self, work: Callable[[Worker], None], most: int) -> None:
         """See ``Lease.share``."""
         with self._changed:
-            idle = self.workers - self._running - len(self._waiting)
-            for _ in range(min(most, idle)):
+            taken = self._running + len(self._waiting) + len(self._calls_for_help)
+            for _ in range(min(most, self.workers - taken)):
                 job: _Job[Worker] = _Job(lambda worker, _lease: work(worker), Lease(self), None)
-                self._waiting.append(job)
+                self._calls_for_help.append(job)
                 self._changed.notify()
 
     def release(self) -> None:
@@ -131,6 +132,7 @@ class WorkerPool(Generic[Worker]):
             self._closed = True
             refused = list(self._waiting)
             self._waiting.clear()
+            self._calls_for_help.clear()
             self._changed.notify_all()
         for job in refused:
             _settle(job, UnavailableError("The service is shutting down; try again."))
@@ -142,6 +144,7 @@ class WorkerPool(Generic[Worker]):
         with self._changed:
             if self._closed:
                 raise UnavailableError("The service is shutting down; try again.")
+            # Callers come before calls for help, so an idle worker is theirs.
             idle = self.workers - self._running
             if len(self._waiting) >= self._queue_size + idle:
                 raise OverloadedError(retry_after=self._retry_after())
@@ -180,12 +183,13 @@ class WorkerPool(Generic[Worker]):
 
     def _next(self) -> _Job[Worker] | None:
         with self._changed:
-            while not self._waiting and not self._closed:
+            while not (self._waiting or self._calls_for_help or self._closed):
                 self._changed.wait()
-            if not self._waiting:
+            queue = self._waiting or self._calls_for_help
+            if not queue:
                 return None
             self._running += 1
-            return self._waiting.popleft()
+            return queue.popleft()
 
     def _do(self, job: _Job[Worker]) -> None:
         with self._changed:
@@ -199,15 +203,16 @@ class WorkerPool(Generic[Worker]):
             _settle(job, error)
         else:
             _settle(job, None, result)
-        self._put_back(worker, epoch)
+        if worker is not None and not self._kept(worker, epoch):
+            worker = None  # the last to hold it, so that its memory can go back
+            trim_memory()
 
-    def _put_back(self, worker: Worker | None, epoch: int) -> None:
+    def _kept(self, worker: Worker, epoch: int) -> bool:
         with self._changed:
-            if worker is not None and epoch == self._epoch:
-                self._free.append(worker)
-                return
-        del worker
-        trim_memory()
+            if epoch != self._epoch:
+                return False
+            self._free.append(worker)
+            return True
 
 
 def _settle(job: _Job[Any], error: BaseException | None, result: Any = None) -> None:  # noqa: ANN401  # a job's result is its caller's business

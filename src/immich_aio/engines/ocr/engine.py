@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import threading
 import time
 from dataclasses import dataclass
 
-from immich_aio.domain.images import ImageLimits
+from immich_aio.domain.images import Image, ImageLimits
 from immich_aio.domain.results import OcrResult
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.memory import trim_memory
+from immich_aio.engines.ocr.detection_plan import enough_side
 from immich_aio.engines.ocr.models import OcrModels, load_models
 from immich_aio.engines.ocr.reader import Reader
 from immich_aio.engines.protocol import EngineHealth
 from immich_aio.engines.sessions import Choice
 from immich_aio.engines.worker_pool import Lease, WorkerPool
-from immich_aio.wire.image_file import decode
+from immich_aio.wire.image_file import decode, read_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,8 @@ class OcrEngine:
 
     async def release(self) -> None:
         """Give the models' memory back; what runs or waits is still answered."""
-        with self._loading:
-            self._models = None
-        self._pool.release()
-        trim_memory()
+        # On a thread: a load under way is waited for, and freeing takes time itself.
+        await asyncio.to_thread(self._release)
 
     async def close(self) -> None:
         """Finish what runs, refuse what waits."""
@@ -76,6 +76,12 @@ class OcrEngine:
             running=self._pool.running,
         )
 
+    def _release(self) -> None:
+        with self._loading:
+            self._models = None
+        self._pool.release()
+        trim_memory()
+
     def _make_reader(self) -> Reader:
         with self._loading:  # the second worker waits for the first one's load
             if self._models is None:
@@ -86,7 +92,7 @@ class OcrEngine:
         self, reader: Reader, image_file: bytes, options: OcrOptions, lease: Lease[Reader]
     ) -> OcrResult:
         started = time.perf_counter()
-        image = decode(image_file, self._config.limits)
+        image = decode_enough(image_file, self._config.limits)
         decoded = time.perf_counter()
         lease.checkpoint()
         result = reader.read(image, options, lease)
@@ -94,3 +100,8 @@ class OcrEngine:
             result.timings, queue=lease.waited * 1e3, decode=(decoded - started) * 1e3
         )
         return dataclasses.replace(result, timings=timings)
+
+
+def decode_enough(image_file: bytes, limits: ImageLimits) -> Image:
+    """The picture, with as many pixels as reading it needs; see ``decode``."""
+    return decode(image_file, limits, target_side=enough_side(*read_size(image_file)))

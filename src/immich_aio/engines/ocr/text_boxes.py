@@ -66,6 +66,8 @@ def _contours(probability: NDArray[np.float32]) -> Sequence[NDArray[Any]]:
     mask = (probability > PIXEL_THRESHOLD).astype(np.uint8)
     mask = np.asarray(cv2.dilate(mask, np.ones((2, 2), np.uint8)), np.uint8)
     contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return []  # and then there is no hierarchy either
     # Two levels: blobs, whose parent is -1, and their holes, where no text is.
     blobs = [contour for contour, of in zip(contours, hierarchy[0], strict=True) if of[3] < 0]
     if len(blobs) <= MAX_BOXES:
