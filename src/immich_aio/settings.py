@@ -25,7 +25,11 @@ class Settings(BaseSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=".env",
+        env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a byte order mark
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
     )
 
     host: str = Field(
@@ -109,6 +113,8 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be a URL such as http://localhost:3003")
+        parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
+        _ = parts.port
         return value.rstrip("/")
 
     @classmethod
@@ -122,6 +128,8 @@ class Settings(BaseSettings):
                 for item in error.errors()
             ]
             raise BadInputError("Wrong settings:\n  " + "\n  ".join(lines)) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInputError(f"The file {env_file} cannot be read: {error}.") from None
 
     @property
     def image_limits(self) -> ImageLimits:
@@ -147,5 +155,6 @@ class Settings(BaseSettings):
         if self.mt_photos_api is None:
             return None
         parts = urlsplit(self.mt_photos_api)
-        own = parts.hostname in ("localhost", "127.0.0.1", "::1") and parts.port == self.http_port
+        ours = {"localhost", "127.0.0.1", "::1", self.host.lower()}
+        own = parts.hostname in ours and (parts.port or 80) == self.http_port
         return None if own else self.mt_photos_api

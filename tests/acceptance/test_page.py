@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +12,8 @@ import pytest_asyncio
 from PIL import Image
 from playwright.async_api import Browser, Page, Request, Route, expect
 
-RECEIPT = Path(__file__).parents[2] / "samples" / "receipt.jpg"
+from tests.acceptance.product import RECEIPT, Service, running
+
 DESKTOP = {"width": 1280, "height": 860}
 READ_MS = 60_000  # the first photo also waits for the models
 
@@ -42,13 +42,6 @@ COPY_AS_PICTURE = """async (encoded) => {
 }"""
 REMEMBER_KEY = "key => localStorage.setItem('immich-aio.key', key)"
 SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-class Service(Protocol):
-    """What the fixture ``ai_service`` gives."""
-
-    url: str
-    key: str
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -333,3 +326,16 @@ async def test_nothing_is_asked_of_another_server_and_the_console_stays_clean(
     outside = [url for url in asked if urlsplit(url).netloc != home]
     assert [url for url in outside if urlsplit(url).scheme not in {"blob", "data"}] == []
     assert complaints == []
+
+
+async def test_where_the_well_known_key_still_holds_nobody_is_asked_for_one(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with running(tmp_path / "at home", {"API_AUTH_KEY": "mt_photos_ai_extra"}) as service:
+        context = await browser.new_context(viewport=DESKTOP)
+        opened = await context.new_page()
+        await opened.goto(service.url)
+        await pick(opened, RECEIPT)
+        assert await read(opened) > 3
+        await context.close()
+        service.stop()

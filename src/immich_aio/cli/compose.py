@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 from immich_aio.engines.cores import usable_cores
-from immich_aio.engines.protocol import OcrBackend, OcrReader
+from immich_aio.engines.protocol import OcrReader
+from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.predict import Backends
 from immich_aio.services.http.serving import Listener
@@ -17,9 +21,15 @@ DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
 def ocr_engine(settings: Settings) -> OcrReader:
     """The OCR engine of this process. Raises UnavailableError where nothing can run it."""
     # Imported here, for a gateway alone must start where no inference library is installed.
-    from immich_aio.engines.ocr.engine import OcrEngine, OcrEngineConfig  # noqa: PLC0415
-    from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415
-    from immich_aio.engines.sessions import choose  # noqa: PLC0415
+    try:
+        from immich_aio.engines.ocr.engine import OcrEngine, OcrEngineConfig  # noqa: PLC0415
+        from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415
+        from immich_aio.engines.sessions import choose  # noqa: PLC0415
+    except ImportError as error:
+        raise UnavailableError(
+            f"OCR cannot run here ({error}): pip install 'immich-aio[cpu]', or start a gateway "
+            "alone with --roles gateway."
+        ) from None
 
     model_folder()
     workers = settings.ocr_workers or usable_cores()
@@ -33,15 +43,41 @@ def ocr_engine(settings: Settings) -> OcrReader:
     )
 
 
-def listeners(settings: Settings, roles: frozenset[str]) -> list[Listener]:
+class Part(Protocol):
+    """An engine or a client of another server."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The apps to serve, and the parts they share, to be closed when the last app has stopped."""
+
+    listeners: tuple[Listener, ...]
+    parts: tuple[Part, ...]
+
+    async def close(self) -> None:
+        """Close every part."""
+        for part in self.parts:
+            await part.close()
+
+
+def product(settings: Settings, roles: frozenset[str]) -> Product:
     """The apps of the chosen roles over shared backends."""
-    engine = ocr_engine(settings) if "ai" in roles else None
-    found = []
-    if engine is not None:
-        found.append(_ai_listener(settings, engine))
+    listeners: list[Listener] = []
+    parts: list[Part] = []
+    engine = None
+    if "ai" in roles:
+        engine = ocr_engine(settings)
+        parts.append(engine)
+        listeners.append(_ai_listener(settings, engine))
     if "gateway" in roles:
-        found.append(_gateway_listener(settings, engine))
-    return found
+        ocr, immich = _ocr_backend(settings, engine), _immich(settings)
+        parts += [part for part in (ocr, immich) if part is not None and part is not engine]
+        listeners.append(_gateway_listener(settings, Backends(ocr, immich)))
+    return Product(tuple(listeners), tuple(parts))
 
 
 def _ai_listener(settings: Settings, engine: OcrReader) -> Listener:
@@ -53,16 +89,18 @@ def _ai_listener(settings: Settings, engine: OcrReader) -> Listener:
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")
 
 
-def _gateway_listener(settings: Settings, engine: OcrReader | None) -> Listener:
-    immich = None
-    if settings.immich_api is not None:
-        immich = ImmichMlClient(settings.immich_api, settings.upstream_timeout)
-    backends = Backends(_ocr_backend(settings, engine), immich)
+def _gateway_listener(settings: Settings, backends: Backends) -> Listener:
     app = gateway_app(backends, settings.image_limits.max_bytes)
     return Listener("gateway", app, settings.host, settings.port, "PORT")
 
 
-def _ocr_backend(settings: Settings, engine: OcrReader | None) -> OcrBackend:
+def _immich(settings: Settings) -> ImmichMlClient | None:
+    if settings.immich_api is None:
+        return None
+    return ImmichMlClient(settings.immich_api, settings.upstream_timeout)
+
+
+def _ocr_backend(settings: Settings, engine: OcrReader | None) -> OcrReader | MtPhotosClient:
     remote = settings.remote_ocr
     if engine is not None and remote is None:
         return engine

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from immich_aio import __version__
 from immich_aio.engines.cores import cpu_flags, cpu_name, usable_cores
@@ -57,16 +57,18 @@ def _engine(settings: Settings) -> list[Finding]:
 
         return f"PP-OCRv6 small in {model_folder()}"
 
-    return [_checked("OCR engine", choice), _checked("OCR models", models)]
+    # A gateway that has its OCR done elsewhere lacks nothing.
+    mark = "bad" if settings.remote_ocr is None else "warn"
+    return [_checked("OCR engine", choice, mark), _checked("OCR models", models, mark)]
 
 
-def _checked(name: str, look: Callable[[], str]) -> Finding:
+def _checked(name: str, look: Callable[[], str], otherwise: str) -> Finding:
     try:
         return ("ok", name, look())
     except AioError as error:
-        return ("bad", name, error.message)
+        return (otherwise, name, error.message)
     except ImportError as error:
-        return ("bad", name, f"{error.name} is not installed: pip install 'immich-aio[cpu]'")
+        return (otherwise, name, f"{error.name} is not installed: pip install 'immich-aio[cpu]'")
 
 
 def _doors(settings: Settings) -> list[Finding]:
@@ -103,8 +105,7 @@ async def _upstream(name: str, url: str | None, without: str) -> Finding:
 
 
 def _show(findings: list[Finding]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
     marks = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "bad": "[red]✗[/]"}
+    console = Console(highlight=False, soft_wrap=True)
     for mark, name, found in findings:
-        table.add_row(marks[mark], f"[bold]{name}[/]", found)
-    Console(highlight=False, soft_wrap=True).print(table)
+        console.print(f"{marks[mark]} [bold]{name:<14}[/] {escape(found)}")

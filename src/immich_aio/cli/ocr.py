@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
+from rich.text import Text
 
 from immich_aio.cli.compose import ocr_engine
 from immich_aio.domain.results import OcrResult
@@ -37,19 +38,24 @@ def ocr(
 
 async def _read_all(files: list[Path], *, as_json: bool) -> int:
     """Read every file, as many at once as there are workers; how many could not be read."""
-    engine = ocr_engine(Settings.load())
+    # The queue's limit protects a service from its callers; here `slots` bounds what is in memory.
+    settings = Settings.load().model_copy(update={"ocr_queue_size": len(files)})
+    engine = ocr_engine(settings)
     slots = asyncio.Semaphore(engine.health().workers * 2)
     tasks = [asyncio.create_task(_read(engine, file, slots)) for file in files]
     failed = 0
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=len(files) < 2) as progress:
-        for file, task in progress.track(list(zip(files, tasks, strict=True))):
-            try:
-                _print(file, await task, as_json=as_json, titled=len(files) > 1)
-            except AioError as error:
-                failed += 1
-                console.print(f"{file}: {error.message}", style="red", highlight=False)
-    await engine.close()
+    try:
+        with Progress(console=console, transient=True, disable=len(files) < 2) as progress:
+            for file, task in progress.track(list(zip(files, tasks, strict=True))):
+                try:
+                    _print(file, await task, as_json=as_json, titled=len(files) > 1)
+                except AioError as error:
+                    failed += 1
+                    # As Text, for a file's name may look like markup.
+                    console.print(Text(f"{file}: {error.message}", style="red"), soft_wrap=True)
+    finally:
+        await engine.close()
     return failed
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from immich_aio import __version__
-from immich_aio.cli.compose import listeners
+from immich_aio.cli.compose import Product, product
 from immich_aio.errors import BadInputError
 from immich_aio.services.http import serving
 from immich_aio.settings import Settings
@@ -31,10 +31,17 @@ def serve(
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
-    found = listeners(settings, chosen)
+    made = product(settings, chosen)
     _announce(settings, chosen)
     _use_uvloop()
-    asyncio.run(serving.serve(found, log_level=settings.log_level))
+    asyncio.run(_run(made, settings.log_level))
+
+
+async def _run(made: Product, log_level: str) -> None:
+    try:
+        await serving.serve(made.listeners, log_level=log_level)
+    finally:
+        await made.close()
 
 
 def _chosen(roles: str) -> frozenset[str]:

@@ -35,6 +35,10 @@ class OcrBackend(Protocol):
 class OcrReader(OcrBackend, Protocol):
     """An engine of this process."""
 
+    async def warm_up(self) -> None:
+        """Load the models before the first request needs them."""
+        ...
+
     async def release(self) -> None:
         """Give back the memory of models and caches; the next call loads them again."""
         ...

@@ -114,6 +114,7 @@ class OpenVinoModel:
     def __init__(self, path: Path, choice: Choice) -> None:
         import openvino  # noqa: PLC0415  # heavy, and absent where ONNX Runtime does the work
 
+        _initialise_bindings()
         model = openvino.Core().read_model(path)
         info = model.get_rt_info()
         # Not a dict: it has no get.
@@ -138,6 +139,18 @@ class OpenVinoModel:
     def metadata(self, key: str) -> str:
         """A text of the model file."""
         return str(self._info[key].value)
+
+
+def _initialise_bindings() -> None:
+    """Make OpenVINO's Python bindings set up their table of NumPy types, on this one thread.
+
+    They do it on the first inference, behind a C++ guard that is held while the interpreter lock
+    is let go: two threads whose first inferences coincide wait for each other for ever (seen with
+    OpenVINO 2026.4.1).
+    """
+    import openvino  # noqa: PLC0415  # only called where it is installed
+
+    openvino.Tensor(np.zeros((1,), np.float32), shared_memory=False).get_element_type().to_dtype()
 
 
 class _OpenVinoSession:

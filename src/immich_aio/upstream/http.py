@@ -16,7 +16,7 @@ class HttpClient:
     def __init__(self, name: str, url: str, timeout: float, headers: dict[str, str]) -> None:
         self.name = name
         self.url = url
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=timeout)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=timeout)
         self._headers = headers
         self._session: aiohttp.ClientSession | None = None
 
@@ -46,7 +46,13 @@ class HttpClient:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=self._timeout, headers=self._headers, auto_decompress=False
+                timeout=self._timeout,
+                headers={"Accept-Encoding": "identity", **self._headers},
+                auto_decompress=False,
+                # A server may close an idle connection just as we use it again, and the request is
+                # lost; uvicorn and gunicorn do so after two seconds and more.
+                connector=aiohttp.TCPConnector(keepalive_timeout=1),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 

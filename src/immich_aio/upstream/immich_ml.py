@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
@@ -35,10 +36,10 @@ class ImmichMlClient:
         self, tasks: Sequence[Task], image: bytes | None, text: str | None
     ) -> dict[str, object]:
         """The reply to some tasks of a request, as JSON. Raises UpstreamError for any other."""
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("entries", entries_for(tasks))
         if image is not None:
-            form.add_field("image", image, filename="blob")
+            form.add_field("image", io.BytesIO(image), filename="blob")
         if text is not None:
             form.add_field("text", text)
         async with self._http.request("POST", "/predict", data=form) as response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 
 import aiohttp
 
@@ -27,7 +28,7 @@ class MtPhotosClient:
         """
         width, height = read_size(image_file)
         form = aiohttp.FormData()
-        form.add_field("file", image_file, filename="image")
+        form.add_field("file", io.BytesIO(image_file), filename="image")
         async with self._http.request("POST", "/ocr", data=form) as response:
             body = await response.read()
             self._check(response)

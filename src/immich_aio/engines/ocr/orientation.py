@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from immich_aio.engines.ocr.crops import LINE_HEIGHT, Pixels, cut_line, line_width, padded
 from immich_aio.engines.ocr.detector import to_tensor
-from immich_aio.engines.ocr.recogniser import Reading
+from immich_aio.engines.ocr.spelling import Reading
 from immich_aio.engines.sessions import Session
 
 ELONGATED = 1.5

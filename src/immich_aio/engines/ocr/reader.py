@@ -18,7 +18,8 @@ from immich_aio.engines.ocr.detection_plan import plan_scale
 from immich_aio.engines.ocr.detector import Detector
 from immich_aio.engines.ocr.models import OcrModels
 from immich_aio.engines.ocr.orientation import Orientation
-from immich_aio.engines.ocr.recogniser import Reading, Recogniser
+from immich_aio.engines.ocr.recogniser import Recogniser
+from immich_aio.engines.ocr.spelling import Reading
 from immich_aio.engines.ocr.text_boxes import TextBoxes
 from immich_aio.engines.worker_pool import Lease
 

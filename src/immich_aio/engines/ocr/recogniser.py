@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from immich_aio.engines.ocr.crops import Piece, Pixels, cut_line, in_pieces, line_width, padded
 from immich_aio.engines.ocr.detector import to_tensor
 from immich_aio.engines.ocr.spelling import Reading, Spelling, decode, join
-from immich_aio.engines.sessions import Session, Tensor
+from immich_aio.engines.sessions import Session
 from immich_aio.engines.shared_work import SharedWork
 
 WIDTH_STEP = 64

@@ -27,8 +27,8 @@ class Spelling:
     """Each character, about where it stands, in pixels from the left, and its probability."""
 
     characters: list[str]
-    places: NDArray[np.float64]
-    scores: NDArray[np.float32]
+    places: NDArray[np.floating]
+    scores: Tensor
 
     @property
     def reading(self) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.security import APIKeyHeader
 from fastapi.staticfiles import StaticFiles
 
@@ -76,7 +77,8 @@ class AiService:
         key: Annotated[str | None, Depends(APIKeyHeader(name="api-key", auto_error=False))],
     ) -> None:
         """Raises UnauthorizedError unless the caller knows the key; compares in constant time."""
-        if not hmac.compare_digest((key or "").encode(), self._config.api_key.encode()):
+        sent = (key or "").encode("latin-1")  # the bytes as they came
+        if not hmac.compare_digest(sent, self._config.api_key.encode()):
             raise UnauthorizedError
 
     async def status(self) -> dict[str, object]:
@@ -116,7 +118,7 @@ class AiService:
         parts = await Upload(request, self._config.max_upload_bytes).read_all()
         if "file" not in parts:
             raise BadInputError("Send the image as the multipart field 'file'.")
-        image = bytes(parts["file"].data)
+        image = bytes(parts.pop("file").data)
         result = await unless_hung_up(request, self._ocr.read(image, MT_PHOTOS_OPTIONS))
         self._metrics.count_ocr(result.timings, len(result.lines))
         return result
@@ -127,21 +129,23 @@ def create_app(config: AiServiceConfig, ocr: OcrReader) -> FastAPI:
     metrics = Metrics("ai")
     metrics.watch(ocr.health)
     service = AiService(config, ocr, metrics)
-    app = FastAPI(title="Immich All-in-One AI service", version=__version__, lifespan=_warm(ocr))
-    app.include_router(_open_routes(service))
+    app = FastAPI(
+        title="Immich All-in-One AI service", version=__version__, lifespan=_lifespan(ocr)
+    )
+    app.include_router(_open_routes(service, metrics))
     app.include_router(_keyed_routes(service))
-    app.add_route("/metrics", metrics.page)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(RequestMetrics, metrics=metrics)
     errors.install(app)
     return app
 
 
-def _open_routes(service: AiService) -> APIRouter:
+def _open_routes(service: AiService, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/", include_in_schema=False)
+    @router.get("/", response_class=HTMLResponse)
     async def page() -> Response:
+        """A page on which to drop a photo and see what is read."""
         return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
 
     @router.get("/ping", response_class=PlainTextResponse)
@@ -150,6 +154,7 @@ def _open_routes(service: AiService) -> APIRouter:
         return "pong"
 
     router.add_api_route("/aio/status", service.status)
+    router.add_api_route("/metrics", metrics.page, response_class=PlainTextResponse)
     return router
 
 
@@ -206,10 +211,26 @@ def _timing(result: OcrResult) -> dict[str, str]:
     return {"Server-Timing": server_timing(result.timings)}
 
 
-def _warm(ocr: OcrReader) -> Callable[[FastAPI], Any]:
+def _lifespan(ocr: OcrReader) -> Callable[[FastAPI], Any]:
+    """Serving starts at once, while the models load. The engine is closed by whoever made it:
+    another service of this process may still be finishing its requests.
+    """
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(_warm_up(ocr))
         yield
-        await ocr.close()
+        loading.cancel()
+        await asyncio.wait({loading})
 
     return lifespan
+
+
+async def _warm_up(ocr: OcrReader) -> None:
+    """A failure is only logged here; the first request meets it again and is told."""
+    try:
+        await ocr.warm_up()
+    except AioError as error:
+        log.warning("the OCR models could not be loaded: %s", error.message)
+    except Exception:
+        log.exception("the OCR models could not be loaded")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -17,15 +14,9 @@ from immich_aio.services.http.metrics import Metrics, RequestMetrics
 
 
 def create_app(backends: Backends, max_upload_bytes: int) -> Starlette:
-    """The gateway over its backends; on shutdown it closes the client of Immich's server."""
+    """The gateway over its backends, which the caller closes."""
     metrics = Metrics("gateway")
     predictor = Predictor(backends, max_upload_bytes, metrics)
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        if backends.immich is not None:
-            await backends.immich.close()
 
     app = Starlette(
         routes=[
@@ -35,7 +26,6 @@ def create_app(backends: Backends, max_upload_bytes: int) -> Starlette:
             Route("/metrics", metrics.page),
         ],
         middleware=[Middleware(RequestMetrics, metrics=metrics)],
-        lifespan=lifespan,
     )
     errors.install(app)
     return app

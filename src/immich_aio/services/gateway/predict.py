@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from immich_aio.domain.tasks import OcrTask, Task
 from immich_aio.engines.protocol import OcrBackend
-from immich_aio.errors import BadInputError, UnavailableError, UnprocessableError
+from immich_aio.errors import AioError, BadInputError, UnavailableError, UnprocessableError
 from immich_aio.services.gateway.routing import Route, route
 from immich_aio.services.http.hang_up import unless_hung_up
 from immich_aio.services.http.metrics import Metrics, server_timing
@@ -21,7 +21,8 @@ from immich_aio.services.http.uploads import Part, Upload
 from immich_aio.upstream.immich_ml import ImmichMlClient
 from immich_aio.wire import immich_ml
 
-RELAYED_HEADERS = ("content-type", "content-length")
+REQUEST_HEADERS = ("content-type", "content-length")
+REPLY_HEADERS = ("content-type", "content-length", "content-encoding", "retry-after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +87,20 @@ class Predictor:
     async def _relay(self, request: Request, upload: Upload) -> Response:
         """Stream the request to Immich's server as it came, and its reply back."""
         server = self._immich()
-        headers = {k: v for k, v in request.headers.items() if k in RELAYED_HEADERS}
-        sent = asyncio.Event()
-
-        async def body() -> AsyncIterator[bytes]:
-            async for chunk in upload.rest():
-                yield chunk
-            sent.set()
-
+        body = _Body(upload)
         stack = contextlib.AsyncExitStack()
-        opening = stack.enter_async_context(server.relay(body(), headers))
+        opening = stack.enter_async_context(
+            server.relay(body.chunks(), _only(REQUEST_HEADERS, request.headers))
+        )
         try:
-            response = await unless_hung_up(request, opening, body_read=sent)
+            response = await unless_hung_up(request, opening, body_read=body.sent)
         except BaseException:
             await stack.aclose()
+            if body.failure is not None:
+                raise body.failure from None
             raise
         return StreamingResponse(
-            _streamed(response, stack),
-            response.status,
-            {k: v for k, v in response.headers.items() if k.lower() in RELAYED_HEADERS},
+            _streamed(response, stack), response.status, _only(REPLY_HEADERS, response.headers)
         )
 
     def _immich(self) -> ImmichMlClient:
@@ -114,6 +110,31 @@ class Predictor:
                 "machine-learning server, such as http://immich-machine-learning:3003."
             )
         return self._backends.immich
+
+
+class _Body:
+    """The rest of an upload on its way to another server."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self.sent = asyncio.Event()
+        self.failure: AioError | None = None
+        """Why no more came: the HTTP client that sends the chunks reports only that it could not.
+        """
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What was read so far, then what still arrives."""
+        try:
+            async for chunk in self._upload.rest():
+                yield chunk
+        except AioError as error:
+            self.failure = error
+            raise
+        self.sent.set()
+
+
+def _only(names: tuple[str, ...], headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() in names}
 
 
 def _is_complete(parts: dict[str, Part], name: str) -> bool:

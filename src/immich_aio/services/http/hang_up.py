@@ -34,6 +34,8 @@ async def unless_hung_up(
     finally:
         watch.cancel()
         task.cancel()
+        # Nothing of the work may outlive the request, and what it still raises is nobody's news.
+        await asyncio.gather(task, watch, return_exceptions=True)
 
 
 async def _disconnected(request: Request, body_read: asyncio.Event | None) -> None:

@@ -84,14 +84,26 @@ class RequestMetrics:
             return
         started = time.perf_counter()
 
+        def count(status: int) -> None:
+            route = getattr(scope.get("route"), "path", "unknown")
+            seconds = time.perf_counter() - started
+            self._metrics.count_request(route, scope["method"], status, seconds)
+
+        answered = False
+
         async def counted(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "unknown")
-                seconds = time.perf_counter() - started
-                self._metrics.count_request(route, scope["method"], message["status"], seconds)
+                answered = True
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            if not answered:  # what was not foreseen is answered 500 outside of this middleware
+                count(500)
+            raise
 
 
 def server_timing(timings: Timings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from immich_aio.errors import BadInputError
+
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,12 @@ class Listener:
 async def serve(listeners: Sequence[Listener], *, log_level: str) -> None:
     """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
 
-    Raises BadInputError when a port is taken.
+    Raises BadInputError when an address cannot be listened on.
     """
-    sockets = [_bound(listener) for listener in listeners]
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
-    with _stop_on_signals(servers):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(_bound(listener)) for listener in listeners]
+        stack.enter_context(_stop_on_signals(servers))
         pairs = zip(servers, sockets, strict=True)
         await asyncio.gather(*(server.serve([one]) for server, one in pairs))
 
@@ -63,13 +68,23 @@ def _bound(listener: Listener) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((listener.host, listener.port))
-    except OSError as error:
+        bound.listen(BACKLOG)  # only now is the port ours: two may bind one that nobody listens on
+    except (OSError, UnicodeError) as error:  # the latter for a host that is no name at all
         bound.close()
-        raise BadInputError(
-            f"The {listener.name} cannot listen on {listener.host}:{listener.port}: "
-            f"{error.strerror}. Stop what uses that port, or set {listener.port_setting}."
-        ) from None
+        raise BadInputError(_why_not(listener, error)) from None
     return bound
+
+
+def _why_not(listener: Listener, error: OSError | UnicodeError) -> str:
+    remedy, reason = "Check HOST and", str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or reason
+        if error.errno == errno.EADDRINUSE:
+            remedy = "Stop what uses that port, or set"
+    return (
+        f"The {listener.name} cannot listen on {listener.host}:{listener.port}: "
+        f"{reason}. {remedy} {listener.port_setting}."
+    )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
@@ -45,7 +45,7 @@ class Upload:
         self.chunks: list[bytes] = []
         self.parts: dict[str, Part] = {}
         self.finished = False
-        self._parser = MultipartParser(_boundary(request), _callbacks(self.parts))
+        self._parser = _parser(_boundary(request), self.parts)
         self._refuse_declared_size()
 
     async def read_all(self) -> dict[str, Part]:
@@ -116,6 +116,13 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
+def _parser(boundary: bytes, parts: dict[str, Part]) -> MultipartParser:
+    try:
+        return MultipartParser(boundary, _callbacks(parts))
+    except FormParserError as error:
+        raise BadInputError(f"The multipart body is malformed: {error}.") from None
+
+
 def _callbacks(parts: dict[str, Part]) -> MultipartCallbacks:
     """What the parser calls; a part enters ``parts`` when its headers are complete."""
     name, value = bytearray(), bytearray()
@@ -134,6 +141,8 @@ def _callbacks(parts: dict[str, Part]) -> MultipartCallbacks:
 
     def on_headers_finished() -> None:
         part = _part_of(headers)
+        if part.name in parts:
+            raise BadInputError(f"The form has the field '{part.name}' twice.")
         if len(parts) >= MAX_PARTS:
             raise BadInputError(f"The form has more than {MAX_PARTS} fields.")
         parts[part.name] = part

@@ -1,0 +1,38 @@
+"""The very first inferences of a process, from several threads at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Switching threads as often as possible makes the coincidence likely: without the bindings'
+# initialisation about every second process hung.
+PROGRAM = """
+import os, sys, threading
+import numpy as np
+from immich_aio.engines import sessions
+from immich_aio.engines.ocr.models import CLASSIFIER, model_folder
+
+model = sessions.load(model_folder() / CLASSIFIER, sessions.choose("openvino", "cpu", 2))
+sys.setswitchinterval(1e-7)
+both = threading.Barrier(2)
+
+def infer():
+    session = model.session()
+    both.wait()
+    session.run(np.zeros((1, 3, 48, 192), np.float32))
+
+threads = [threading.Thread(target=infer, daemon=True) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(30)
+os._exit(any(thread.is_alive() for thread in threads))
+"""
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_two_threads_may_infer_first_at_the_same_moment(attempt: int) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    finished = subprocess.run(command, check=False, timeout=90)  # noqa: S603  # our own program
+    assert finished.returncode == 0, f"attempt {attempt}: the first inferences never came back"

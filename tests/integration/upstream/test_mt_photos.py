@@ -1,0 +1,226 @@
+"""OCR by another server that speaks MT-Photos: its failures are failures, however they look."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from immich_aio.domain.tasks import OcrOptions
+from immich_aio.errors import (
+    AioError,
+    BadImageError,
+    OverloadedError,
+    TimeoutExceededError,
+    UpstreamError,
+)
+from immich_aio.services.ai.app import AiServiceConfig
+from immich_aio.services.ai.app import create_app as ai_app
+from immich_aio.services.gateway.app import create_app as gateway_app
+from immich_aio.services.gateway.predict import Backends
+from immich_aio.upstream.mt_photos import MtPhotosClient
+from tests.integration.services.live import EngineDouble, Reply, live, send_form
+from tests.integration.upstream.servers import RECEIPT, SIZE, Answer, answer, mt_photos
+
+KEY = "their key"
+OPTIONS = OcrOptions(min_text_score=0.5)
+GOOD = answer(
+    {
+        "result": {
+            "texts": ["合计", "faint"],
+            "scores": ["0.98", "0.4"],
+            "boxes": [
+                {"x": "4.0", "y": "7.0", "width": "283.0", "height": "21.0"},
+                {"x": 1, "y": 2, "width": 3, "height": 4},
+            ],
+        }
+    }
+)
+ENTRIES = json.dumps(
+    {
+        "ocr": {
+            "detection": {"modelName": "m", "options": {"minScore": 0.5}},
+            "recognition": {"modelName": "m", "options": {"minScore": 0.8}},
+        }
+    }
+)
+
+
+@contextlib.asynccontextmanager
+async def client_of(url: str, timeout: float = 30) -> AsyncIterator[MtPhotosClient]:  # noqa: ASYNC109  # the product's
+    client = MtPhotosClient(url, KEY, timeout)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def gateway_to(url: str, key: str = KEY) -> AsyncIterator[str]:
+    """The gateway as ``--roles gateway`` starts it."""
+    client = MtPhotosClient(url, key, 30)
+    try:
+        async with live(gateway_app(Backends(client, None), 10**8)) as address:
+            yield address
+    finally:
+        await client.close()
+
+
+async def predict(url: str, image: bytes = RECEIPT) -> Reply:
+    return await send_form(f"{url}/predict", entries=ENTRIES, image=image)
+
+
+# ---- The client
+
+
+async def test_the_image_goes_as_the_field_file_with_the_key() -> None:
+    async with mt_photos(GOOD) as server, client_of(server.url) as client:
+        await client.read(RECEIPT, OPTIONS)
+    (got,) = server.got
+    assert got.parts == {"file": RECEIPT}
+    assert got.filenames["file"]
+    assert got.headers["api-key"] == KEY
+
+
+async def test_lines_come_back_with_corners_in_pixels_and_the_size_of_the_image() -> None:
+    async with mt_photos(GOOD) as server, client_of(server.url) as client:
+        result = await client.read(RECEIPT, OPTIONS)
+    assert (result.width, result.height) == SIZE
+    (line,) = result.lines
+    assert line.text == "合计"
+    assert line.corners.points == ((4, 7), (287, 7), (287, 28), (4, 28))
+    assert line.text_score == line.box_score == 0.98
+
+
+async def test_the_threshold_is_applied_here_as_the_protocol_has_none() -> None:
+    async with mt_photos(GOOD) as server, client_of(server.url) as client:
+        everything = await client.read(RECEIPT, OcrOptions(min_text_score=0))
+        nothing = await client.read(RECEIPT, OcrOptions(min_text_score=1))
+    assert [line.text for line in everything.lines] == ["合计", "faint"]
+    assert nothing.lines == ()
+
+
+FAILURES = [
+    pytest.param(
+        answer({"result": [], "msg": "CUDA out of memory"}), "CUDA out of memory", id="msg"
+    ),
+    pytest.param(answer({"result": []}), "of no use", id="an empty list"),
+    pytest.param(Answer(200, b"<html>"), "not JSON", id="a page"),
+    pytest.param(Answer(500, b"oops"), "answered 500", id="500"),
+    pytest.param(Answer(404, b"{}"), "answered 404", id="404"),
+    pytest.param(Answer(401, b"{}"), "set MT_PHOTOS_API_KEY", id="401"),
+    pytest.param(Answer(200, b'{"result"', cut_off=True), "failed", id="cut off"),
+]
+
+
+@pytest.mark.parametrize(("reply", "words"), FAILURES)
+async def test_a_failure_is_an_error_in_the_servers_words_and_never_an_empty_success(
+    reply: Answer, words: str
+) -> None:
+    async with mt_photos(reply) as server, client_of(server.url) as client:
+        with pytest.raises(UpstreamError, match=words):
+            await client.read(RECEIPT, OPTIONS)
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("soon", 1), (None, 1)])
+async def test_a_busy_server_is_an_overload_with_its_own_waiting_time(
+    header: str | None, seconds: int
+) -> None:
+    headers = {} if header is None else {"Retry-After": header}
+    async with (
+        mt_photos(Answer(429, b"", headers)) as server,
+        client_of(server.url) as client,
+    ):
+        with pytest.raises(OverloadedError) as raised:
+            await client.read(RECEIPT, OPTIONS)
+    assert raised.value.retry_after == seconds
+
+
+async def test_a_server_that_does_not_answer_in_time_is_a_time_out() -> None:
+    async with mt_photos(held=True) as server, client_of(server.url, 0.1) as client:
+        with pytest.raises(TimeoutExceededError, match=r"MT_PHOTOS_API .* UPSTREAM_TIMEOUT"):
+            await client.read(RECEIPT, OPTIONS)
+
+
+async def test_a_server_that_cannot_be_reached_is_named() -> None:
+    async with client_of("http://127.0.0.1:1") as client:
+        with pytest.raises(UpstreamError, match="MT_PHOTOS_API at"):
+            await client.read(RECEIPT, OPTIONS)
+
+
+async def test_what_is_no_image_is_refused_before_it_is_sent() -> None:
+    async with mt_photos(GOOD) as server, client_of(server.url) as client:
+        with pytest.raises(BadImageError):
+            await client.read(b"just text", OPTIONS)
+    assert server.got == []
+
+
+async def test_a_caller_who_goes_ends_the_request() -> None:
+    async with mt_photos(held=True) as server, client_of(server.url) as client:
+        reading = asyncio.create_task(client.read(RECEIPT, OPTIONS))
+        await server.waiting.wait()
+        reading.cancel()
+        await server.left.wait()
+
+
+# ---- The gateway with such a server
+
+
+async def test_our_own_ai_service_serves_a_gateway_elsewhere() -> None:
+    engine = EngineDouble()
+    service = ai_app(AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), engine)
+    async with live(service) as server, gateway_to(server) as url:
+        reply = await predict(url)
+    assert reply.status == 200
+    assert reply.json["ocr"]["text"] == ["发票 Invoice"]  # the other is below the threshold
+    assert (reply.json["imageWidth"], reply.json["imageHeight"]) == SIZE
+    assert engine.images == [RECEIPT]
+
+
+async def test_our_own_ai_service_refuses_a_gateway_with_another_key() -> None:
+    service = ai_app(
+        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), EngineDouble()
+    )
+    async with live(service) as server, gateway_to(server, "another key") as url:
+        reply = await predict(url)
+    assert reply.status == 502
+    assert "MT_PHOTOS_API_KEY" in reply.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OverloadedError(retry_after=5), 429), (BadImageError("No."), 502)]
+)
+async def test_a_failure_of_our_own_ai_service_is_a_failure_of_the_gateway(
+    error: AioError, status: int
+) -> None:
+    service = ai_app(
+        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), EngineDouble(error)
+    )
+    async with live(service) as server, gateway_to(server) as url:
+        reply = await predict(url)
+    assert reply.status == status
+    assert reply.headers.get("Retry-After") == ("5" if status == 429 else None)
+
+
+async def test_out_of_memory_elsewhere_is_a_502_here() -> None:
+    failure = answer({"result": [], "msg": "CUDA out of memory"})
+    async with mt_photos(failure) as server, gateway_to(server.url) as url:
+        reply = await predict(url)
+    assert reply.status == 502
+    assert "CUDA out of memory" in reply.json["detail"]
+
+
+async def test_a_text_file_in_place_of_an_image_is_the_callers_mistake() -> None:
+    async with mt_photos(GOOD) as server, gateway_to(server.url) as url:
+        assert (await predict(url, b"just text")).status == 400
+
+
+async def test_a_caller_who_hangs_up_on_the_gateway_ends_the_request_elsewhere() -> None:
+    async with mt_photos(held=True) as server, gateway_to(server.url) as url:
+        asked = asyncio.create_task(predict(url))
+        await server.waiting.wait()
+        asked.cancel()
+        await server.left.wait()

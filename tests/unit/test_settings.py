@@ -1,0 +1,257 @@
+"""Settings: the names users already have, clear refusals, and nothing undocumented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from immich_aio.errors import BadInputError
+from immich_aio.settings import WELL_KNOWN_KEY, Settings
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "settings.md"
+
+PREDECESSORS = {
+    "HTTP_PORT": ("9060", 9060),
+    "PORT": ("9080", 9080),
+    "API_AUTH_KEY": ("our key", SecretStr("our key")),
+    "IMMICH_API": ("http://immich-machine-learning:3003", "http://immich-machine-learning:3003"),
+    "MT_PHOTOS_API": ("http://npu:8060", "http://npu:8060"),
+    "MT_PHOTOS_API_KEY": ("their key", SecretStr("their key")),
+    "DEVICE": ("cuda", "cuda"),
+}
+DEFAULTS = {"HTTP_PORT": 8060, "PORT": 8080, "API_AUTH_KEY": SecretStr(WELL_KNOWN_KEY)}
+
+
+@pytest.mark.parametrize("name", PREDECESSORS)
+def test_the_predecessors_variables_still_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, wanted = PREDECESSORS[name]
+    monkeypatch.setenv(name, written)
+    assert getattr(Settings.load(None), name.lower()) == wanted
+
+
+def test_the_predecessors_ports_and_key_are_the_defaults() -> None:
+    settings = Settings.load(None)
+    assert {name: getattr(settings, name.lower()) for name in DEFAULTS} == DEFAULTS
+    assert settings.mt_photos_api_key.get_secret_value() == "mt_photos_ai_extra"
+
+
+def test_nothing_is_open_to_the_network_unless_asked_for() -> None:
+    assert not Settings.load(None).listens_beyond_loopback
+
+
+BAD = [
+    ("HTTP_PORT", "eighty"),
+    ("HTTP_PORT", "70000"),
+    ("PORT", "-1"),
+    ("IMMICH_API", "immich:3003"),
+    ("IMMICH_API", "ftp://immich"),
+    ("IMMICH_API", "http://"),
+    ("IMMICH_API", "http://immich:99999"),
+    ("IMMICH_API", "http://[::1"),
+    ("MT_PHOTOS_API", "http://no..name"),
+    ("DEVICE", "tpu"),
+    ("OCR_RUNTIME", "torch"),
+    ("OCR_WORKERS", "-2"),
+    ("OCR_QUEUE_SIZE", "0"),
+    ("UPSTREAM_TIMEOUT", "0"),
+    ("UPSTREAM_TIMEOUT", "nan"),
+    ("MAX_UPLOAD_MB", "1e99"),
+    ("MAX_MEGAPIXELS", "0"),
+    ("LOG_LEVEL", "chatty"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadInputError) as raised:
+        Settings.load(None)
+    assert f"  {name}: " in raised.value.message
+    assert value in raised.value.message
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "x")
+    monkeypatch.setenv("DEVICE", "y")
+    with pytest.raises(BadInputError, match=r"(?s)PORT: .*DEVICE: "):
+        Settings.load(None)
+
+
+# ---- The file
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_the_file_is_read(env_file: Path) -> None:
+    env_file.write_text("# 注释\nHTTP_PORT=9001\nAPI_AUTH_KEY='钥匙'\nUNKNOWN=1\n", "utf-8")
+    settings = Settings.load(env_file)
+    assert settings.http_port == 9001
+    assert settings.api_auth_key.get_secret_value() == "钥匙"
+
+
+def test_the_file_of_the_current_folder_is_read(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("HTTP_PORT=9001\n")
+    monkeypatch.chdir(env_file.parent)
+    assert Settings.load().http_port == 9001
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_loses_no_setting(env_file: Path) -> None:
+    env_file.write_bytes(b"\xef\xbb\xbfHTTP_PORT=9001\r\nPORT=9002\r\n")
+    settings = Settings.load(env_file)
+    assert (settings.http_port, settings.port) == (9001, 9002)
+
+
+def test_the_environment_beats_the_file(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file.write_text("HTTP_PORT=9001\nPORT=9002\n")
+    monkeypatch.setenv("HTTP_PORT", "9101")
+    settings = Settings.load(env_file)
+    assert (settings.http_port, settings.port) == (9101, 9002)
+
+
+def test_an_empty_variable_means_the_default(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("IMMICH_API=\nPORT=\n")
+    monkeypatch.setenv("HTTP_PORT", "")
+    monkeypatch.setenv("API_AUTH_KEY", "")
+    assert Settings.load(env_file) == Settings.load(None)
+
+
+def test_a_bad_value_in_the_file_is_refused_too(env_file: Path) -> None:
+    env_file.write_text("PORT=none\n")
+    with pytest.raises(BadInputError, match="PORT"):
+        Settings.load(env_file)
+
+
+def test_a_file_in_another_encoding_is_refused_by_its_name(env_file: Path) -> None:
+    env_file.write_bytes("# 中文注释\nPORT=9002\n".encode("gb18030"))
+    with pytest.raises(BadInputError, match=re.escape(str(env_file))):
+        Settings.load(env_file)
+
+
+# ---- What follows from them
+
+
+def test_the_slash_at_the_end_of_an_address_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMMICH_API", "http://immich/ml/")
+    assert Settings.load(None).immich_api == "http://immich/ml"
+
+
+OURSELVES = [
+    {"MT_PHOTOS_API": "http://localhost:8060"},
+    {"MT_PHOTOS_API": "http://LOCALHOST:8060/"},
+    {"MT_PHOTOS_API": "http://127.0.0.1:8060"},
+    {"MT_PHOTOS_API": "http://[::1]:8060"},
+    {"MT_PHOTOS_API": "http://127.0.0.1:9060", "HTTP_PORT": "9060"},
+    {"MT_PHOTOS_API": "http://localhost", "HTTP_PORT": "80"},
+    {"MT_PHOTOS_API": "http://192.0.2.7:8060", "HOST": "192.0.2.7"},
+]
+OTHERS = [
+    {"MT_PHOTOS_API": "http://localhost:8061"},
+    {"MT_PHOTOS_API": "http://localhost"},
+    {"MT_PHOTOS_API": "http://npu:8060"},
+    {"MT_PHOTOS_API": "http://127.0.0.1:8060", "HTTP_PORT": "9060"},
+]
+
+
+@pytest.mark.parametrize("environment", OURSELVES, ids=str)
+def test_an_mt_photos_server_that_is_this_process_means_ocr_in_this_process(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load(None).remote_ocr is None
+
+
+@pytest.mark.parametrize("environment", OTHERS, ids=str)
+def test_any_other_mt_photos_server_is_asked(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load(None).remote_ocr == environment["MT_PHOTOS_API"]
+
+
+@pytest.mark.parametrize(
+    ("host", "beyond"),
+    [
+        ("127.0.0.1", False),
+        ("127.0.0.2", False),
+        ("localhost", False),
+        ("::1", False),
+        ("0.0.0.0", True),  # noqa: S104  # nothing listens here
+        ("::", True),
+        ("192.168.1.5", True),
+        ("nas.local", True),
+    ],
+)
+def test_whether_other_machines_reach_us_is_told_by_the_host(
+    host: str, beyond: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST", host)
+    assert Settings.load(None).listens_beyond_loopback is beyond
+
+
+def test_the_upload_limits_are_in_bytes_and_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_UPLOAD_MB", "2")
+    monkeypatch.setenv("MAX_MEGAPIXELS", "3")
+    limits = Settings.load(None).image_limits
+    assert (limits.max_bytes, limits.max_pixels) == (2 * 1024 * 1024, 3_000_000)
+
+
+def test_a_key_of_ones_own_is_told_from_the_well_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load(None).has_well_known_key
+    monkeypatch.setenv("API_AUTH_KEY", "our own")
+    assert not Settings.load(None).has_well_known_key
+
+
+# ---- Secrets and documentation
+
+
+def test_no_key_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_AUTH_KEY", "hush-ours")
+    monkeypatch.setenv("MT_PHOTOS_API_KEY", "hush-theirs")
+    settings = Settings.load(None)
+    for shown in (repr(settings), str(settings), str(settings.model_dump())):
+        assert "hush" not in shown
+    assert "hush" not in settings.model_dump_json()
+    monkeypatch.setenv("PORT", "wrong")
+    with pytest.raises(BadInputError) as raised:
+        Settings.load(None)
+    assert "hush" not in raised.value.message
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_what_it_is_for(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+
+
+def test_the_documentation_has_one_row_for_every_setting_and_none_for_anything_else() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", DOCUMENTATION.read_text("utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_documentation_tells_the_default(name: str) -> None:
+    text = DOCUMENTATION.read_text("utf-8")
+    (row,) = re.findall(rf"^\| `{name.upper()}` \| (.*?) \|", text, re.MULTILINE)
+    default = Settings.model_fields[name].default
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    assert row == ("–" if default is None else f"`{default}`")
