@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from immich_aio.settings import Settings
 
@@ -17,3 +18,9 @@ def clean_environment() -> Iterator[None]:
     before = {name: os.environ.pop(name) for name in names}
     yield
     os.environ.update(before)
+
+
+# In CI the same examples every time: a run fails for what changed, not for what luck found.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("local", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")

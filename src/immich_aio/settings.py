@@ -25,11 +25,7 @@ class Settings(BaseSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
-        env_file_encoding="utf-8-sig",  # Windows' editors begin a file with a byte order mark
-        extra="ignore",
-        frozen=True,
-        env_ignore_empty=True,
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     host: str = Field(

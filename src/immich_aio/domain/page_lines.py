@@ -68,7 +68,7 @@ def upright_lines(corners: Corners) -> tuple[list[PageLine], float]:
         tall = bottom - top > TALL * height
         place = top + height / 2 if tall else (top + bottom) / 2
         lines.append(PageLine(index, left, top, right, bottom, place))
-    lines.sort(key=lambda line: (line.place, line.left, line.right, line.top))
+    lines.sort(key=lambda line: (line.place, line.left, line.right, line.top, line.bottom))
     return lines, height
 
 

@@ -273,8 +273,11 @@ async def test_a_release_while_busy_gives_the_memory_back_after_the_job(
 
 
 async def test_released_idle_workers_are_gone_at_once() -> None:
+    def watched(worker: Worker, _lease: Lease[Worker]) -> weakref.ref[Worker]:
+        return weakref.ref(worker)
+
     async with pool_of(1) as pool:
-        worker = weakref.ref(await pool.run(worker_itself))
+        worker = await pool.run(watched)
         await nobody_runs(pool)
         pool.release()
         gc.collect()
