@@ -185,9 +185,12 @@ async def _latency(product: Product, images: dict[str, bytes]) -> dict[str, obje
     pings: list[float] = []
     for start in range(0, 24, 8):
         pings += await ping_while_busy(product.gateway, list(images.values())[start : start + 8])
-    _, answers = await read_all(product.gateway, images, 1)
+    seconds, answers = await read_all(product.gateway, images, 1)
     added = statistics.median(one.total_ms - one.engine_ms for one in answers.values())
     p99 = statistics.quantiles(pings, n=100)[98]
     print(f"/ping under eight requests, p99: {p99:.1f} ms ({len(pings)} pings)")
-    print(f"one request at a time, added to the engine's own time, median: {added:.1f} ms")
+    print(
+        f"one request at a time: {len(images) / seconds:.2f} images/s, "
+        f"added to the engine's own time, median: {added:.1f} ms"
+    )
     return {"ping_p99_ms": round(p99, 1), "added_ms": round(added, 2)}

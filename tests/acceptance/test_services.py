@@ -32,6 +32,7 @@ OCR = {
 }
 CLIP = {"clip": {"visual": {"modelName": "ViT-B-32__openai"}}}
 MIB = 1024 * 1024
+Requests = list[asyncio.Task[Reply]]
 
 
 async def predict(service: Service, entries: object = OCR, image: bytes | None = None) -> Reply:
@@ -48,10 +49,10 @@ async def read(service: Service, path: str = "ocr", image: bytes | None = None) 
     return await send_form(service.url + path, key=service.key, file=image)
 
 
-async def work_waits(service: Service) -> None:
-    """Ask until more images have come than are being read."""
-    while not (await ask(f"{service.url}aio/status")).json["waiting"]:
-        pass
+async def work_waits(service: Service, requests: Requests, images: int = 1) -> None:
+    """Ask until so many images wait while others are being read."""
+    while (await ask(f"{service.url}aio/status")).json["waiting"] < images:
+        assert not all(request.done() for request in requests), "all was read before any waited"
 
 
 # ---- Reading
@@ -121,7 +122,7 @@ async def test_an_endless_upload_costs_no_memory_to_speak_of(ai_service: Service
 
 async def test_ping_is_answered_while_eight_images_are_being_read(ai_service: Service) -> None:
     reading = [asyncio.create_task(read(ai_service)) for _ in range(8)]
-    await work_waits(ai_service)
+    await work_waits(ai_service, reading)
     assert (await ask(f"{ai_service.url}ping")).body == b"pong"
     assert (await ask(f"{ai_service.gateway_url}ping")).body == b"pong"
     assert not all(task.done() for task in reading)
@@ -132,7 +133,7 @@ async def test_ping_is_answered_while_eight_images_are_being_read(ai_service: Se
 async def test_a_restart_in_the_middle_loses_no_request(ai_service: Service, path: str) -> None:
     wanted = (await read(ai_service)).json
     reading = [asyncio.create_task(read(ai_service)) for _ in range(4)]
-    await work_waits(ai_service)
+    await work_waits(ai_service, reading)
     key = {"api-key": ai_service.key}
     reply = await ask(f"{ai_service.url}{path}", "POST", headers=key)
     assert reply.json == {"result": "pass"}
@@ -153,8 +154,7 @@ async def test_sigterm_lets_every_request_be_answered_that_had_begun(tmp_path: P
     with running(tmp_path / "ending", {"OCR_WORKERS": "1"}) as service:
         await read(service)
         reading = [asyncio.create_task(predict(service)) for _ in range(5)]
-        while (await ask(f"{service.url}aio/status")).json["waiting"] < 4:
-            pass
+        await work_waits(service, reading, 4)
         await asyncio.to_thread(service.stop)
         replies = [await task for task in reading]
     assert [reply.status for reply in replies] == [200] * 5

@@ -7,7 +7,7 @@ import contextlib
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,20 +91,16 @@ class _Server(uvicorn.Server):
         """uvicorn's own looks ten times a second whether it should end."""
         await self.enough.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # closed by whoever opened them
         """As uvicorn's own, which pauses for a tenth of a second; there are hundreds of tests."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
-        while self.server_state.connections:
-            await asyncio.sleep(0)  # uvicorn tells nobody when the last has gone
+        while self.server_state.connections:  # noqa: ASYNC110  # uvicorn tells nobody of the last
+            await asyncio.sleep(0)
         await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
         await self.lifespan.shutdown()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @contextlib.asynccontextmanager

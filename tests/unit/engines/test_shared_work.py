@@ -114,12 +114,15 @@ def test_a_helper_who_is_wanted_elsewhere_takes_nothing_more() -> None:
 
 
 def test_a_helpers_failure_is_the_owners_to_raise_and_ends_the_work() -> None:
+    tried: list[int] = []
+
     def fail(item: int) -> None:
+        tried.append(item)
         raise ValueError(f"item {item} is bad")
 
     work = SharedWork([1, 2, 3])
     work.help_with(fail, never)
-    assert len(work) == 0
+    assert tried == [1]
     with pytest.raises(ValueError, match="item 1 is bad"):
         work.finish(forbidden)
 

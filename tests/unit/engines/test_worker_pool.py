@@ -358,6 +358,31 @@ async def test_calls_for_help_are_no_callers_who_wait() -> None:
         assert await pool.run(share) == (False, 0)
 
 
+async def test_an_idle_worker_takes_a_callers_job_before_a_call_for_help() -> None:
+    """Two jobs then run on two cores, rather than one job on both."""
+    order: list[str] = []
+    helped = threading.Event()
+
+    def help_out(_helper: Worker) -> None:
+        order.append("helped")
+        helped.set()
+
+    def share(_worker: Worker, lease: Lease[Worker]) -> None:
+        with lease.pool._changed:  # both come before the idle worker can look
+            lease.share(help_out, most=1)
+            lease.pool._enqueue(job)
+        assert helped.wait(PATIENCE)
+
+    loop = asyncio.get_running_loop()
+    async with pool_of(2) as pool:
+        caller: asyncio.Future[None] = loop.create_future()
+        job = worker_pool._Job(
+            lambda _worker, _lease: order.append("caller"), Lease(pool), (loop, caller)
+        )
+        await asyncio.gather(pool.run(share), caller)
+    assert order == ["caller", "helped"]
+
+
 async def test_helpers_have_worker_objects_of_their_own() -> None:
     helped: list[Worker] = []
     came = threading.Event()
