@@ -165,7 +165,7 @@ async def test_vertical_chinese_is_read_in_columns_from_the_right(engine: OcrEng
 
 
 async def test_a_page_of_small_print_is_read_line_by_line(engine: OcrEngine) -> None:
-    page = ocr_scenes.document(seeded(1), (1080, 1440), "SC", 26)
+    page = ocr_scenes.document(seeded(1), (1000, 1300), "SC", 26)
     result = await engine.read(encode(page.image), DEFAULTS)
     truth = [run.text for run in page.runs]
     assert len(truth) > 12
@@ -221,7 +221,7 @@ async def test_a_small_max_resolution_loses_small_print_and_keeps_headlines(
     assert texts(await engine.read(file, OcrOptions(max_resolution=100))) == ["大标题"]
 
 
-@pytest.mark.parametrize(("kind", "size", "stations"), [("JPEG", 110, 9), ("PNG", 40, 25)])
+@pytest.mark.parametrize(("kind", "size", "stations"), [("JPEG", 110, 9), ("PNG", 60, 16)])
 async def test_a_line_across_a_long_strip_is_found_and_read_whole(
     engine: OcrEngine, kind: str, size: int, stations: int
 ) -> None:
@@ -341,9 +341,9 @@ async def test_an_image_shared_by_helpers_gives_what_one_worker_gives() -> None:
 
 async def test_what_auto_picks_reads_what_onnx_runtime_reads_in_f32() -> None:
     """Half the precision must not cost characters."""
-    pages = [turned(page_of_four(), angle) for angle in (0, 180)]
-    pages.append(ocr_scenes.document(seeded(3), (1080, 900), "SC", 26))
-    pages.append(ocr_scenes.document(seeded(4), (1200, 700), "EN", 22))
+    pages = [page_of_four()]
+    pages.append(ocr_scenes.document(seeded(3), (1000, 700), "SC", 26))
+    pages.append(ocr_scenes.document(seeded(4), (1000, 700), "EN", 22))
     files = [png(page.image) for page in pages]
     async with (
         engine_of(choose("auto", "cpu", 2)) as picked,
