@@ -7,8 +7,10 @@ which runs on one core. On two cores two such sessions beat one session with two
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,8 +114,7 @@ class OpenVinoModel:
     """A compiled OpenVINO model with one stream for each worker."""
 
     def __init__(self, path: Path, choice: Choice) -> None:
-        import openvino  # noqa: PLC0415  # heavy, and absent where ONNX Runtime does the work
-
+        openvino = _openvino()
         _initialise_bindings()
         model = openvino.Core().read_model(path)
         info = model.get_rt_info()
@@ -141,6 +142,17 @@ class OpenVinoModel:
         return str(self._info[key].value)
 
 
+def _openvino() -> Any:  # noqa: ANN401  # OpenVINO has no usable types
+    """OpenVINO, heavy and not everywhere, without its telemetry.
+
+    On import it would report to its makers from a forked process, and a product that works offline
+    reports to nobody. Where the telemetry package cannot be imported, OpenVINO uses a stub.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # how Python bars it
+    return importlib.import_module("openvino")
+
+
 def _initialise_bindings() -> None:
     """Make OpenVINO's Python bindings set up their table of NumPy types, on this one thread.
 
@@ -148,8 +160,7 @@ def _initialise_bindings() -> None:
     is let go: two threads whose first inferences coincide wait for each other for ever (seen with
     OpenVINO 2026.4.1).
     """
-    import openvino  # noqa: PLC0415  # only called where it is installed
-
+    openvino = _openvino()
     openvino.Tensor(np.zeros((1,), np.float32), shared_memory=False).get_element_type().to_dtype()
 
 
@@ -216,8 +227,7 @@ def _nvidia_device_present() -> bool:
 
 
 def _openvino_precision() -> Literal["f32", "bf16"]:
-    import openvino  # noqa: PLC0415  # only asked where it is installed
-
+    openvino = _openvino()
     abilities: list[str] = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     # OpenVINO also lists BF16 where it only emulates it; the CPU must have units for it.
     native = cpu_flags() & {"amx_bf16", "avx512_bf16"}
