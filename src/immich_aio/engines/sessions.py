@@ -1,8 +1,8 @@
 """Model sessions on ONNX Runtime or OpenVINO: which one, at what precision, with how many threads.
 
 A ``Model`` is loaded once and shared; every worker thread has a ``Session`` of its own over it,
-which runs on one core. On two cores two such sessions beat one session with two threads by far
-(docs/benchmarks.md), and no scratch memory is ever shared.
+which runs on one core: two cores on one inference do less than one each, and no scratch memory is
+ever shared.
 """
 
 from __future__ import annotations
