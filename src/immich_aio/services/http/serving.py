@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -30,17 +30,32 @@ class Listener:
     port_setting: str
 
 
-async def serve(listeners: Sequence[Listener], *, log_level: str) -> None:
+async def serve(
+    listeners: Sequence[Listener],
+    *,
+    log_level: str,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
 
-    Raises BadInputError when an address cannot be listened on.
+    With ``meanwhile`` they are served until that is done, and signals are its affair. Raises
+    BadInputError when an address cannot be listened on, and whatever ``meanwhile`` raises.
     """
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(_bound(listener)) for listener in listeners]
-        stack.enter_context(_stop_on_signals(servers))
+        if meanwhile is None:
+            stack.enter_context(_stop_on_signals(servers))
         pairs = zip(servers, sockets, strict=True)
-        await asyncio.gather(*(server.serve([one]) for server, one in pairs))
+        serving = asyncio.gather(*(server.serve([one]) for server, one in pairs))
+        try:
+            if meanwhile is not None:
+                await meanwhile()
+        finally:
+            if meanwhile is not None:
+                for server in servers:
+                    server.should_exit = True
+            await serving
 
 
 class _Server(uvicorn.Server):
