@@ -44,14 +44,15 @@ class ImmichMlClient:
             form.add_field("text", text)
         async with self._http.request("POST", "/predict", data=form) as response:
             body = await response.read()
+        server = f"{self._http.name} at {self._http.url}"
         if response.status != 200:
-            raise UpstreamError(f"{self._http.name} at {self._http.url} answered {response.status}.")
+            raise UpstreamError(f"{server} answered {response.status}.")
         try:
             reply = json.loads(body)
         except ValueError:
             reply = None
         if not isinstance(reply, dict):
-            raise UpstreamError(f"{self._http.name} at {self._http.url} answered no JSON object.")
+            raise UpstreamError(f"{server} answered no JSON object.")
         return reply
 
     async def close(self) -> None:

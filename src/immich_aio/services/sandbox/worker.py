@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 import bullmq
 
 from immich_aio.domain.immich import AssetType, Shape, Visibility
-from immich_aio.errors import AioError
+from immich_aio.errors import AioError, BadImageError
 from immich_aio.services.sandbox import media
 from immich_aio.services.sandbox.data import Data
 from immich_aio.services.sandbox.library import Library
@@ -63,6 +64,8 @@ class Worker:
         self._recognition = recognition
         self._workers: list[bullmq.Worker] = []
         self._on_ready: Ready | None = None
+        self.lost: Counter[str] = Counter()
+        """How many jobs failed, by name."""
         self._handlers: dict[str, Callable[[Data_], Awaitable[None]]] = {
             METADATA.name: self._metadata,
             THUMBNAILS.name: self._thumbnails,
@@ -96,9 +99,17 @@ class Worker:
         try:
             await handler(job.data or {})
         except AioError as error:
-            log.warning("job %s of %s is lost: %s", job.name, _subject(job), error.message)
+            self._lose(job, error)
         except Exception:
+            self.lost[job.name] += 1
             log.exception("job %s of %s is lost", job.name, _subject(job))
+
+    def _lose(self, job: bullmq.Job, error: AioError) -> None:
+        """Say it of every file at fault; of a server at fault once, for it fails hundreds."""
+        self.lost[job.name] += 1
+        often = self.lost[job.name] > 1 and not isinstance(error, BadImageError)
+        level = logging.DEBUG if often else logging.WARNING
+        log.log(level, "job %s of %s is lost: %s", job.name, _subject(job), error.message)
 
     async def _metadata(self, data: Data_) -> None:
         """Read the file's metadata; after an upload the thumbnails follow."""

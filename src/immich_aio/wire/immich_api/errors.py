@@ -6,6 +6,7 @@ or a list of texts, and ``error``, ``statusCode`` and ``correlationId`` stand be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -57,8 +58,9 @@ def failed_validation(issues: Sequence[Issue]) -> ImmichHttpError:
 
 
 def failed_handler(name: str) -> ImmichHttpError:
-    """Give the reply to what Immich did not foresee, by its handler: "Failed to search smart"."""
-    return ImmichHttpError(500, f"Failed to {name}")
+    """Give the reply to what Immich did not foresee: searchSmart has "Failed to search smart"."""
+    words = re.sub(r"[A-Z]+", lambda match: f" {match[0].lower()}", name)
+    return ImmichHttpError(500, f"Failed to {words}")
 
 
 def error_body(error: ImmichHttpError, shape: Shape, correlation_id: str) -> dict[str, object]:
