@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
 from typing import Any, LiteralString
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -85,6 +86,14 @@ class AssetQueries:
         async with connection.transaction():
             await connection.execute(self._sql["one_probe"])
             return await self._page(connection, search, selection, self._sql["nearest_first"])
+
+    async def by_id(self, connection: AsyncConnection[DictRow], asset_id: UUID) -> DictRow | None:
+        """One asset with its faces, wherever it is and whosever it is."""
+        selection = Selection(conditions=[self._sql["id"]], parameters={"id": asset_id})
+        columns = [self._sql["columns"], self._sql["faces_column"]]
+        parts = (self._sql["select"], ", ".join(columns), self._sql["from_asset"], selection.sql)
+        cursor = await connection.execute("\n".join(parts), selection.parameters)
+        return await cursor.fetchone()
 
     def filtered(self, filters: AssetFilters, scope: SearchScope) -> Selection:
         """What a search may and wants to see."""

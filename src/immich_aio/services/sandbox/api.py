@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from immich_aio.domain.immich import Shape
+from immich_aio.errors import AioError
 from immich_aio.services.sandbox.caller import Caller, Doorman, Rule
 from immich_aio.wire.immich_api.errors import (
     ImmichHttpError,
@@ -111,6 +112,9 @@ def _route(endpoint: Endpoint, doorman: Doorman, shape: Shape) -> Route:
             return refusal(error, shape)
         except ClientDisconnect:
             return Response(status_code=499)
+        except AioError as error:
+            log.warning("%s %s: %s", request.method, request.url.path, error.message)
+            return refusal(failed_handler(endpoint.name), shape)
         except Exception:
             log.exception("%s %s", request.method, request.url.path)
             return refusal(failed_handler(endpoint.name), shape)

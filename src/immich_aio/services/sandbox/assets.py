@@ -9,7 +9,6 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from starlette.responses import FileResponse, RedirectResponse, Response
 
-from immich_aio.domain.asset_search import AssetFilters, MetadataSearch, SearchScope
 from immich_aio.domain.immich import Shape
 from immich_aio.services.sandbox.access import Access
 from immich_aio.services.sandbox.api import Call, Endpoint
@@ -113,17 +112,14 @@ class Assets:
         job = ASSET_JOBS[name]
         await self._queues.add(job.queue, job.name, [str(one) for one in ids])
 
-    async def _row(self, asset_id: UUID) -> dict[str, object]:
-        """An asset's row with all that belongs to it, wherever it is and whosever it is."""
-        filters = AssetFilters(id=asset_id, with_deleted=True)
-        search = MetadataSearch(filters=filters, size=1, with_people=True)
+    async def _row(self, asset_id: UUID) -> DictRow:
+        """An asset's row with all that belongs to it."""
         async with self._data.database.connection() as connection:
-            everyone = SearchScope(None, elevated=True)
-            rows = await self._queries.by_date(connection, search, everyone)
+            row = await self._queries.by_id(connection, asset_id)
         details = await self._data.row("asset_details", id=asset_id)
-        if not rows or details is None:
+        if row is None or details is None:
             raise bad_request("Asset not found")
-        return rows[0] | details
+        return row | details
 
     async def _paths(self, asset_id: UUID, size: str) -> DictRow:
         paths = await self._data.row("asset_paths", id=asset_id, type=size)

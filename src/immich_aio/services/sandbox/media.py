@@ -122,28 +122,33 @@ def thumbhash(rgb: NDArray[np.float64]) -> bytes:
     height, width = rgb.shape[:2]
     red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     longest = max(width, height)
-    across, down = (max(1, round(7 * side / longest)) for side in (width, height))
+    across, down = (max(1, _rounded(7 * side / longest)) for side in (width, height))
     light = _cosines((red + green + blue) / 3, max(3, across), max(3, down))
     yellow = _cosines((red + green) / 2 - blue, 3, 3)
     pink = _cosines(red - green, 3, 3)
     landscape = width > height
     head: int = (
-        round(63 * light[0])
-        | round(31.5 + 31.5 * yellow[0]) << 6
-        | round(31.5 + 31.5 * pink[0]) << 12
-        | round(31 * light[2]) << 18
+        _rounded(63 * light[0])
+        | _rounded(31.5 + 31.5 * yellow[0]) << 6
+        | _rounded(31.5 + 31.5 * pink[0]) << 12
+        | _rounded(31 * light[2]) << 18
     )
     second: int = (
         (down if landscape else across)
-        | round(63 * yellow[2]) << 3
-        | round(63 * pink[2]) << 9
+        | _rounded(63 * yellow[2]) << 3
+        | _rounded(63 * pink[2]) << 9
         | landscape << 15
     )
-    nibbles = [round(15 * value) for part in (light, yellow, pink) for value in part[1]]
+    nibbles = [_rounded(15 * value) for part in (light, yellow, pink) for value in part[1]]
     nibbles += [0] * (len(nibbles) % 2)
     pairs = zip(nibbles[::2], nibbles[1::2], strict=True)
     body = bytes(low | high << 4 for low, high in pairs)
     return head.to_bytes(3, "little") + second.to_bytes(2, "little") + body
+
+
+def _rounded(number: float) -> int:
+    """Round as JavaScript does: halves up."""
+    return math.floor(number + 0.5)
 
 
 def _cosines(

@@ -224,19 +224,22 @@ def _vectors(count: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
 def vocabulary() -> list[str]:
     """All words, the most frequent first: half of them Chinese, the rest Latin and numbers."""
     random = np.random.default_rng(SEED + 2)
+    characters = np.array(list(_CHARACTERS))
     latin = ["".join(parts) for parts in itertools.product(_SYLLABLES, repeat=3)]
+    drawn = zip(
+        random.random(VOCABULARY * 2),
+        characters[random.integers(0, len(characters), (VOCABULARY * 2, 3))],
+        random.integers(2, 4, VOCABULARY * 2),
+        random.integers(1000, 10**8, VOCABULARY * 2),
+        strict=True,
+    )
     words: dict[str, None] = {}
-    while len(words) < VOCABULARY:
-        kind = random.random()
+    for kind, chinese, length, number in drawn:
         if kind < 0.5:
-            length = int(random.integers(2, 4))
-            word = "".join(random.choice(list(_CHARACTERS), length))
-        elif kind < 0.85:
-            word = latin[int(random.integers(len(latin)))]
+            words["".join(chinese[:length])] = None
         else:
-            word = str(random.integers(1000, 10**8))
-        words[word] = None
-    return list(words)
+            words[latin[number % len(latin)] if kind < 0.85 else str(number)] = None
+    return list(words)[:VOCABULARY]
 
 
 def _texts(count: int) -> Iterator[list[str]]:

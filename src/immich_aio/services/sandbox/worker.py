@@ -36,6 +36,8 @@ from immich_aio.upstream.bullmq import PREFIX, JobQueues
 log = logging.getLogger(__name__)
 
 WORKER_NAME = "microservices"
+CLOSE_AGAIN = 0.05
+"""Seconds after which a worker that still waits for jobs is told again to close."""
 MISSING = {
     OCR: ("all_for_ocr", "missing_for_ocr"),
     CLIP: ("all_with_preview", "missing_embedding"),
@@ -88,7 +90,7 @@ class Worker:
 
     async def close(self) -> None:
         """Take no more jobs, and finish those that run."""
-        await asyncio.gather(*(worker.close() for worker in self._workers))
+        await asyncio.gather(*map(_close, self._workers))
         self._workers.clear()
 
     async def _run(self, job: bullmq.Job, _token: str) -> None:
@@ -179,6 +181,15 @@ class Worker:
             await self._queues.add(job.queue, job.name, [row["id"] for row in rows])
 
         return queue_all
+
+
+async def _close(worker: bullmq.Worker) -> None:
+    """Close a worker; one that began to wait for jobs just then would wait on for seconds."""
+    closing = asyncio.ensure_future(worker.close())
+    while not (await asyncio.wait({closing}, timeout=CLOSE_AGAIN))[0]:
+        if worker.waiting is not None:
+            worker.waiting.cancel()
+    await closing
 
 
 def _subject(job: bullmq.Job) -> object:

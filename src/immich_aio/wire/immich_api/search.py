@@ -99,7 +99,8 @@ def _shared_filters(reader: BodyReader, shape: Shape) -> dict[str, Any]:
         filters[_field(name)] = reader.take_text(name, nullable=True, empty_is_null=True)
     filters["is_not_in_album"] = reader.take_flag("isNotInAlbum") is True
     filters["person_ids"] = _or(reader.take_uuids("personIds"), ()) or ()
-    filters["tag_ids"] = _or(reader.take_uuids("tagIds", nullable=True), ())
+    tag_ids = reader.take_uuids("tagIds", nullable=True)
+    filters["tag_ids"] = () if isinstance(tag_ids, Unset) else tag_ids
     filters["album_ids"] = _or(reader.take_uuids("albumIds"), ()) or ()
     filters["rating"] = reader.take_int("rating", -1 if old else 1, 5, nullable=not old)
     filters["ocr"] = _or_none(reader.take_text("ocr"))

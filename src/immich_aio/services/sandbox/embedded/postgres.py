@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
 
@@ -34,15 +35,27 @@ class Postgres:
         self.password = password
 
     @classmethod
-    async def start(cls, folder: Path, password: str, *, lock: int | None = None) -> Postgres:
-        """Start it in ``folder``, which is filled the first time. Raises UnavailableError."""
+    async def start(
+        cls,
+        folder: Path,
+        password: str,
+        *,
+        lock: int | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Postgres:
+        """Start it in ``folder``, which is filled the first time. Raises UnavailableError.
+
+        ``lock`` is a descriptor to hold until it has ended; ``settings`` go before ours.
+        """
         user = account.unprivileged()
         programs = _programs(folder, user)
         data = folder / "data"
         if not (data / "PG_VERSION").exists():
             await _initialise(programs, data, password, user)
         port = free_port()
-        options = [f"--{name}={value}" for name, value in _settings(port).items()]
+        options = [
+            f"--{name}={value}" for name, value in (_settings(port) | dict(settings or {})).items()
+        ]
         command = Command("PostgreSQL", [programs / "postgres", "-D", data, *options], SIGINT, user)
         postgres = cls(
             await Supervised.start(command, folder / "postgres.log", holding=lock), port, password
