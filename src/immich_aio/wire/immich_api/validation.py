@@ -144,7 +144,7 @@ class BodyReader:
         if isinstance(number, Unset):
             return UNSET
         if number > _SAFE:
-            self._too_far("big", _SAFE, key, note=True)
+            self._unsafe(key)
         if number < low or number > high:
             return self._too_far(*(("small", low) if number < low else ("big", high)), key)
         return int(number)
@@ -252,18 +252,22 @@ class BodyReader:
         self._issues.append(Issue(zod | {"message": message}, words))
         return UNSET
 
-    def _too_far(self, way: str, limit: int, key: str, *, note: bool = False) -> Unset:
-        name, sign, word = (
-            ("minimum", ">", "less") if way == "small" else ("maximum", "<", "greater")
-        )
-        origin = "int" if note else "number"
-        zod: dict[str, object] = {"origin": origin, "code": f"too_{way}", name: limit}
-        if note:
-            zod["note"] = "Integers must be within the safe integer range."
-        message = f"Too {way}: expected {origin} to be {sign}={limit}"
+    def _too_far(self, way: str, limit: int, key: str) -> Unset:
+        name, sign = ("minimum", ">") if way == "small" else ("maximum", "<")
+        zod: dict[str, object] = {"origin": "number", "code": f"too_{way}", name: limit}
+        message = f"Too {way}: expected number to be {sign}={limit}"
         zod |= {"inclusive": True, "path": [key], "message": message}
+        word = "less" if way == "small" else "greater"
         self._issues.append(Issue(zod, f"{key} must not be {word} than {limit}"))
         return UNSET
+
+    def _unsafe(self, key: str) -> None:
+        """Note a number that JavaScript cannot tell from its neighbours."""
+        zod: dict[str, object] = {"code": "too_big", "maximum": _SAFE}
+        zod["note"] = "Integers must be within the safe integer range."
+        message = f"Too big: expected int to be <={_SAFE}"
+        zod |= {"origin": "int", "inclusive": True, "path": [key], "message": message}
+        self._issues.append(Issue(zod, f"{key} must be an integer number"))
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -74,6 +74,7 @@ class Mini:
     queues: JobQueues
     worker: Worker
     redis_url: str
+    miniature: Miniature
     names: dict[str, UUID] = field(default_factory=dict)
     """Assets, albums, tags and persons that were made, by name."""
 
@@ -226,7 +227,7 @@ class Mini:
 
     async def work(self) -> None:
         """Do all jobs that wait, and those that they queue."""
-        self.worker.start(self.redis_url)
+        self.worker.start(self.redis_url, on_ready=self.miniature.announce)
         while True:
             counts = [await self.queues.counts(queue) for queue in CONCURRENCY]
             if not any(count.unfinished for count in counts):
@@ -268,9 +269,9 @@ async def miniature(
         stack.push_async_callback(learning.close)
         worker = Worker(data, library, queues, Recognition(data, learning))
         stack.push_async_callback(worker.close)
-        app = Miniature(Parts(data, library, queues, learning)).app
-        url = await stack.enter_async_context(live(app))
-        yield Mini(url, shape, data, library, queues, worker, server.url)
+        made = Miniature(Parts(data, library, queues, learning))
+        url = await stack.enter_async_context(live(made.app))
+        yield Mini(url, shape, data, library, queues, worker, server.url, made)
 
 
 async def _drop(postgres: Postgres, name: str) -> None:

@@ -111,16 +111,20 @@ def _programs(folder: Path, user: str) -> Path:
         raise UnavailableError(
             "PostgreSQL for the sandbox is not installed: pip install 'immich-aio[sandbox]'."
         )
-    installed = Path(spec.origin).parent / "pginstall"
-    if user == account.OURSELVES or account.closed_to_others(installed) is None:
-        return installed / "bin"
+    package, below = Path(spec.origin).parent, Path("pginstall") / "bin"
+    if user == account.OURSELVES or account.closed_to_others(package / below) is None:
+        return package / below
     copy = folder / "programs"
     if not copy.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-            made = Path(unfinished) / "programs"
-            shutil.copytree(installed, made, ignore=shutil.ignore_patterns("*.a", "include"))
-            made.rename(copy)
-    return copy / "bin"
+        unfinished = Path(tempfile.mkdtemp(dir=folder))
+        unfinished.chmod(0o755)
+        less = shutil.ignore_patterns("*.a", "include", "__pycache__")
+        # The programs look for their libraries beside the package, as they lie in the wheel.
+        for part in package.parent.glob(f"{package.name}*"):
+            if part.is_dir() and part.suffix in ("", ".libs"):
+                shutil.copytree(part, unfinished / part.name, ignore=less)
+        unfinished.rename(copy)
+    return copy / package.name / below
 
 
 async def _initialise(programs: Path, data: Path, password: str, user: str) -> None:
