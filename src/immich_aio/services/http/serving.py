@@ -21,13 +21,17 @@ BACKLOG = 2048
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An app and where it listens; port 0 takes a free one."""
+    """An app and where it listens; port 0 takes a free one.
+
+    ``socket`` is one that listens there already, for whoever must know a free port beforehand.
+    """
 
     name: str
     app: ASGIApp
     host: str
     port: int
     port_setting: str
+    socket: socket.socket | None = None
 
 
 async def serve(
@@ -43,7 +47,9 @@ async def serve(
     """
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(_bound(listener)) for listener in listeners]
+        sockets = [
+            stack.enter_context(listener.socket or _bound(listener)) for listener in listeners
+        ]
         if meanwhile is None:
             stack.enter_context(_stop_on_signals(servers))
         pairs = zip(servers, sockets, strict=True)

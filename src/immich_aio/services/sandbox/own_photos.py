@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -17,15 +16,6 @@ from immich_aio.wire.immich_api.media import asset_type
 
 AT_ONCE = 4
 """Files that are looked at at the same time."""
-
-
-@dataclass(slots=True)
-class Imported:
-    """What came of a folder."""
-
-    added: list[UUID] = field(default_factory=list)
-    passed_over: dict[Path, str] = field(default_factory=dict)
-    """Files that could not be taken, and why."""
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -42,40 +32,40 @@ async def import_photos(
     files: list[Path],
     known: dict[Path, datetime],
     advance: Callable[[], None],
-) -> Imported:
-    """Make assets of the files that are not known yet; ``advance`` is called after every file."""
-    imported = Imported()
+) -> dict[Path, str]:
+    """Make assets of the files that are not known yet; those that could not be taken, and why.
+
+    ``advance`` is called after every file.
+    """
+    passed_over: dict[Path, str] = {}
     places = asyncio.Semaphore(AT_ONCE)
 
     async def take(path: Path) -> None:
         async with places:
             try:
-                await _take(library, owner_id, path, known, imported)
+                if not await _take(library, owner_id, path, known):
+                    passed_over[path] = "the same picture is there already."
             except AioError as error:
-                imported.passed_over[path] = error.message
+                passed_over[path] = error.message
             except OSError as error:
-                imported.passed_over[path] = f"cannot be opened: {error.strerror}."
+                passed_over[path] = f"cannot be opened: {error.strerror}."
             advance()
 
     await asyncio.gather(*map(take, files))
-    return imported
+    return passed_over
 
 
-async def _take(
-    library: Library, owner_id: UUID, path: Path, known: dict[Path, datetime], into: Imported
-) -> None:
-    # Immich keeps milliseconds in some places, PostgreSQL microseconds; files nanoseconds.
+async def _take(library: Library, owner_id: UUID, path: Path, known: dict[Path, datetime]) -> bool:
+    """Make an asset of a file; False for one that another file holds already."""
+    # Files know nanoseconds, Immich's clients milliseconds: seconds are enough to see a change.
     modified = datetime.fromtimestamp(int((await asyncio.to_thread(path.stat)).st_mtime), UTC)
     if known.get(path) == modified:
-        return
+        return True
     kind = asset_type(path.name) or AssetType.OTHER
     metadata = await asyncio.to_thread(media.read_metadata, path, kind)
     taken = metadata.taken_at or modified
     added = await library.add(NewAsset(owner_id, path, path.name, kind, taken, modified))
-    if added.duplicate:
-        into.passed_over[path] = "the same picture is there already."
-    else:
-        into.added.append(added.id)
+    return not added.duplicate
 
 
 def _walk(folder: Path) -> Iterator[Path]:

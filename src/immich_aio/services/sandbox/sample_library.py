@@ -40,15 +40,15 @@ class Filler:
         self._sql = NamedSql(SQL / "samples.sql", data.shape)
         self._plan = json.loads((SAMPLES / "library.json").read_text("utf-8"))
 
-    async def fill(self, *, with_photos: bool) -> list[UUID]:
-        """Fill what is not filled yet; the new assets, whose jobs are still to be queued."""
+    async def fill(self, *, with_photos: bool) -> None:
+        """Fill what is not filled yet; the jobs of new assets are still to be queued."""
         if await self._row("is_filled") is not None:
-            return []
+            return
         await self._run("empty")  # of what an earlier start may have left half done
         users = await self._add_users()
-        assets = await self._add_photos(users) if with_photos else {}
+        if with_photos:
+            await self._add_photos(users)
         await self._run("mark_filled")
-        return list(assets.values())
 
     async def admin(self) -> UUID:
         """The administrator."""
@@ -60,6 +60,10 @@ class Filler:
         """The files of an owner's assets, and when they were changed."""
         rows = await self._data.database.rows(self._sql["known_files"], owner_id=owner_id)
         return {Path(row["path"]): row["modified"] for row in rows}
+
+    async def unread(self) -> list[UUID]:
+        """Assets with a file of which not even the metadata was read."""
+        return [row["id"] for row in await self._data.database.rows(self._sql["unread"])]
 
     async def _add_users(self) -> dict[str, UUID]:
         users = {}
@@ -81,7 +85,7 @@ class Filler:
             await self._run("add_partner", **ends, in_timeline=pair["inTimeline"])
         return users
 
-    async def _add_photos(self, users: Mapping[str, UUID]) -> dict[str, UUID]:
+    async def _add_photos(self, users: Mapping[str, UUID]) -> None:
         photos = [*self._plan["videos"], *self._plan["photos"]]  # live photos refer to videos
         assets: dict[str, UUID] = {}
         for photo in photos:
@@ -91,7 +95,6 @@ class Filler:
         await self._add_albums(photos, users, assets)
         await self._add_tags(photos, users, assets)
         await self._add_people(photos, users, assets)
-        return assets
 
     async def _add(self, photo: Photo, owner: UUID, assets: Mapping[str, UUID]) -> UUID:
         with resources.as_file(SAMPLES / photo["file"]) as file:

@@ -35,7 +35,8 @@ from immich_aio.upstream.bullmq import PREFIX, JobQueues
 
 log = logging.getLogger(__name__)
 
-WORKER_NAME = "microservices"
+OPTIONS = {"name": "microservices", "lockDuration": 10_000, "stalledInterval": 5_000}
+"""Shorter than usual, in milliseconds: jobs of a worker that was killed are soon taken up again."""
 CLOSE_AGAIN = 0.05
 """Seconds after which a worker that still waits for jobs is told again to close."""
 MISSING = {
@@ -84,7 +85,7 @@ class Worker:
         self._on_ready = on_ready
         for queue, concurrency in CONCURRENCY.items():
             options = {"connection": redis_url, "prefix": PREFIX, "concurrency": concurrency}
-            worker = bullmq.Worker(queue, self._run, {**options, "name": WORKER_NAME})
+            worker = bullmq.Worker(queue, self._run, {**options, **OPTIONS})
             worker.on("error", lambda error, *_: log.warning("a queue is out of reach: %s", error))
             self._workers.append(worker)
 

@@ -24,7 +24,7 @@ from immich_aio.services.sandbox.embedded import redis as embedded_redis
 from immich_aio.services.sandbox.embedded.data_folder import DataFolder
 from immich_aio.services.sandbox.embedded.postgres import Postgres
 from immich_aio.services.sandbox.embedded.redis import Redis
-from immich_aio.services.sandbox.embedded.supervised import Command, Supervised, free_port
+from immich_aio.services.sandbox.embedded.supervised import Command, Supervised
 
 PARENT = """
 import asyncio, sys
@@ -213,15 +213,6 @@ async def test_credentials_are_made_once_and_for_their_owner_alone(folder: Path)
     assert again.credentials == known
     assert (folder / "credentials.json").stat().st_mode & 0o077 == 0
     again.release()
-
-
-def test_a_port_that_is_taken_gives_way_to_another() -> None:
-    import socket  # noqa: PLC0415  # only here
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert free_port(port) not in (0, port)
-    assert free_port(port) == port
 
 
 # ---- What does not start says why

@@ -82,14 +82,8 @@ class Supervised:
         return UnavailableError(f"{self.command.name} did not start.")
 
 
-def free_port(wanted: int = 0) -> int:
-    """The port wanted if nobody listens there, else any that is free."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise UnavailableError("No port of 127.0.0.1 is free.")
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

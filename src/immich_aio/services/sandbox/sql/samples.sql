@@ -89,5 +89,10 @@ INSERT INTO asset_face (
 -- name: known_files
 SELECT "originalPath" AS path, "fileModifiedAt" AS modified FROM asset WHERE "ownerId" = :owner_id
 
+-- name: unread
+SELECT asset.id FROM asset LEFT JOIN asset_job_status ON asset_job_status."assetId" = asset.id
+WHERE asset_job_status."metadataExtractedAt" IS NULL
+ORDER BY asset."fileCreatedAt" DESC, asset.id
+
 -- name: admin
 SELECT id FROM "user" WHERE "isAdmin" AND "deletedAt" IS NULL ORDER BY "createdAt" LIMIT 1
