@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,4 +46,15 @@ def sandbox(
         raise UnavailableError(
             f"The sandbox cannot run here ({error}): pip install 'immich-aio[cpu,sandbox]'."
         ) from None
-    asyncio.run(sandbox_run.run(sandbox_run.Wish(photos, assets, data, immich, port)))
+    wish = sandbox_run.Wish(photos, assets, data, immich, port)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(sandbox_run.run(wish))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The loop that ``serve`` uses too, where there is one."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop  # noqa: PLC0415  # there is none for Windows
+
+    return uvloop.new_event_loop

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import Progress
@@ -67,7 +67,7 @@ async def run(wish: Wish) -> None:
     with _told_to_end() as ending, Doors(settings, wish.port) as doors:
         folder = await DataFolder.take(wish.folder)
         try:
-            async with standing(folder, Shape(wish.immich), doors.gateway) as stand:
+            async with standing(folder, Shape(wish.immich), doors.gateway.rstrip("/")) as stand:
                 await _Host(wish, files, doors, stand, console, ending).serve()
         finally:
             folder.release()
@@ -116,6 +116,15 @@ def _told_to_end() -> Iterator[_Ending]:
             loop.remove_signal_handler(number)
 
 
+async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel until all have ended: a library on the way may swallow the first time."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.1)
+
+
 class _Host:
     """A sandbox that stands: served, filled, read and shown."""
 
@@ -159,9 +168,7 @@ class _Host:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancelled(tasks)
             await self._stand.worker.close()  # jobs that run still have their gateway
 
     async def _fill(self, addresses: Addresses) -> NoReturn:

@@ -70,7 +70,9 @@ async def standing(folder: DataFolder, shape: Shape, gateway: str) -> AsyncItera
     """
     async with contextlib.AsyncExitStack() as stack:
         password, lock = folder.credentials.database, folder.lock
-        postgres = await Postgres.start(folder.folder("postgres"), password, lock=lock)
+        # Root's PostgreSQL runs as someone else, who must be able to come there.
+        place = folder.folder("postgres", passable=True)
+        postgres = await Postgres.start(place, password, lock=lock)
         stack.push_async_callback(postgres.server.stop)
         redis = await Redis.start(folder.folder("redis"), password, lock=lock)
         stack.push_async_callback(redis.server.stop)

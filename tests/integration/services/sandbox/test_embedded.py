@@ -37,7 +37,7 @@ async def main():
     folder = await DataFolder.take(Path(sys.argv[1]))
     password = folder.credentials.database
     servers = [
-        await kind.start(folder.folder(name), password, lock=folder.lock)
+        await kind.start(folder.folder(name, passable=True), password, lock=folder.lock)
         for kind, name in ((Postgres, "postgres"), (Redis, "redis"))
     ]
     print(*(server.server.watchdog_pid for server in servers), flush=True)

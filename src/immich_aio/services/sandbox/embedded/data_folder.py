@@ -54,10 +54,10 @@ class DataFolder:
             await asyncio.sleep(0.1)
         return cls(path, lock)
 
-    def folder(self, name: str) -> Path:
-        """A folder inside, made if need be."""
+    def folder(self, name: str, *, passable: bool = False) -> Path:
+        """A folder inside, made if need be; closed to others, or passable but not readable."""
         made = self.path / name
-        made.mkdir(exist_ok=True)
+        made.mkdir(mode=0o711 if passable else 0o700, exist_ok=True)
         return made
 
     def release(self) -> None:

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import importlib.util
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGINT
+from typing import Any
 
 import psycopg
 
@@ -149,25 +151,25 @@ async def _initialise(programs: Path, data: Path, password: str, user: str) -> N
 
 async def _initdb(
     programs: Path, data: Path, password: Path, user: str, locale: str
-) -> tuple[int | None, str]:
-    arguments: list[str | Path] = [
-        "-D",
-        data,
-        "-U",
-        USER,
-        "--pwfile",
-        password,
-        "--auth=scram-sha-256",
-    ]
-    arguments += ["-E", "UTF8", "--locale-provider=libc", f"--locale={locale}", "--no-sync"]
-    as_user = {} if user == account.OURSELVES else {"user": user, "extra_groups": []}
-    process = await asyncio.create_subprocess_exec(
-        programs / "initdb",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        **as_user,  # type: ignore[arg-type]
-    )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode("utf-8", "replace").strip()
+) -> tuple[int, str]:
+    arguments: list[str | Path] = [programs / "initdb", "-D", data, "-U", USER]
+    arguments += ["--pwfile", password, "--auth=scram-sha-256", "-E", "UTF8", "--no-sync"]
+    arguments += ["--locale-provider=libc", f"--locale={locale}"]
+    as_user: dict[str, Any] = {}
+    if user != account.OURSELVES:
+        as_user = {"user": user, "extra_groups": []}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603  # our own command
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+            **as_user,
+        )
+
+    done = await asyncio.to_thread(run)
+    return done.returncode, done.stdout.strip()
