@@ -85,10 +85,6 @@ class Doorman:
             return await self._by_key(key)
         raise unauthorized("Authentication required")
 
-    async def by_token(self, token: str) -> Caller:
-        """The caller of a session. Raises ImmichHttpError (401)."""
-        return await self._by_session(token)
-
     async def _by_link(self, query: str, refusal: str, **by: object) -> Caller:
         row = await self._data.row(query, **by)
         if row is None:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -117,12 +117,6 @@ class Library:
         target = self.upload_path(owner_id, source.suffix)
         shutil.copyfile(source, target)
         return target
-
-
-def file_times(path: Path) -> tuple[datetime, datetime]:
-    """When a file was made and changed, as far as that is known."""
-    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return changed, changed
 
 
 def _digest(path: Path) -> tuple[bytes, int]:

@@ -64,7 +64,6 @@ class Worker:
         self._data = data
         self._library = library
         self._queues = queues
-        self._recognition = recognition
         self._workers: list[bullmq.Worker] = []
         self._on_ready: Ready | None = None
         self.lost: Counter[str] = Counter()

@@ -58,14 +58,17 @@ NO_DURATION = "0:00:00.00000"
 
 
 def asset_reply(row: Row, viewer: UUID, shape: Shape) -> dict[str, object]:
-    """Write one asset for that viewer.
+    """Write one asset for that viewer, its keys in Immich's order.
 
     ``exifInfo``, ``faces``, ``tags``, ``owner`` and ``stack`` are written where the row has them;
     ``people`` always.
     """
+    return _file(row, viewer, shape) | _surroundings(row, shape)
+
+
+def _file(row: Row, viewer: UUID, shape: Shape) -> dict[str, object]:
     old = shape is Shape.V2_2
-    faces = row.get("faces")
-    reply: dict[str, object] = {
+    return {
         "id": str(row["id"]),
         "createdAt": moment(row["createdAt"]),
         **({"deviceAssetId": row["deviceAssetId"]} if old else {}),
@@ -87,6 +90,14 @@ def asset_reply(row: Row, viewer: UUID, shape: Shape) -> dict[str, object]:
         "isTrashed": row["deletedAt"] is not None,
         "visibility": row["visibility"],
         "duration": (row["duration"] or NO_DURATION) if old else row["duration"],
+    }
+
+
+def _surroundings(row: Row, shape: Shape) -> dict[str, object]:
+    old = shape is Shape.V2_2
+    faces = row.get("faces")
+    sizes = {} if old else {key: row[key] for key in ("width", "height", "isEdited")}
+    return {
         **({"exifInfo": _exif(row["exifInfo"])} if row.get("exifInfo") else {}),
         "livePhotoVideoId": _text(row["livePhotoVideoId"]),
         **({"tags": [_tag(tag) for tag in row["tags"]]} if "tags" in row else {}),
@@ -98,13 +109,8 @@ def asset_reply(row: Row, viewer: UUID, shape: Shape) -> dict[str, object]:
         "hasMetadata": True,
         "duplicateId": _text(row["duplicateId"]),
         "resized": True,
+        **sizes,
     }
-    sizes = (
-        {"width": row["width"], "height": row["height"], "isEdited": row["isEdited"]}
-        if not old
-        else {}
-    )
-    return reply | sizes
 
 
 def sanitized_reply(row: Row, shape: Shape) -> dict[str, object]:

@@ -230,12 +230,8 @@ class BodyReader:
         text = message or f"Invalid input: expected {expected}, received {_kind(value)}"
         zod: dict[str, object] = {"expected": expected, "code": "invalid_type", "path": path}
         words = {"boolean": "a boolean value", "number": "an integer number", "array": "an array"}
-        self._issues.append(
-            Issue(
-                zod | {"message": text},
-                f"{_subject(path)} must be {words.get(expected, f'a {expected}')}",
-            )
-        )
+        kind = words.get(expected, f"a {expected}")
+        self._issues.append(Issue(zod | {"message": text}, f"{_subject(path)} must be {kind}"))
         return UNSET
 
     def _wrong_format(self, form: str, pattern: str, path: list[str | int], message: str) -> Unset:

@@ -421,6 +421,3 @@ SELECT asset.id::text FROM asset
 LEFT JOIN asset_job_status ON asset_job_status."assetId" = asset.id
 WHERE asset."deletedAt" IS NULL AND asset_job_status."metadataExtractedAt" IS NULL
 
--- name: count_read
-SELECT count(*) AS assets, count("ocrAt") AS read FROM asset
-LEFT JOIN asset_job_status ON asset_job_status."assetId" = asset.id
