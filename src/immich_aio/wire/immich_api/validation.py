@@ -97,7 +97,8 @@ class BodyReader:
         value = self._fields.get(key, _ABSENT)
         if value is _ABSENT or (value is None and self._shape is Shape.V2_2):
             return UNSET
-        if isinstance(value, str) and _matches(_DATETIME, value):
+        # The year 0 is none for Python; PostgreSQL refuses it as well.
+        if isinstance(value, str) and _matches(_DATETIME, value) and value[:4] != "0000":
             return _moment(value)
         if self._shape is Shape.V2_2:  # it stops at the first, while it still transforms
             raise bad_request(f"{key} must be a date string")
@@ -267,7 +268,7 @@ class BodyReader:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern[1:-1], text, re.ASCII) is not None and text[:4] != "0000"
+    return re.fullmatch(pattern[1:-1], text, re.ASCII) is not None
 
 
 def _moment(text: str) -> datetime:

@@ -6,9 +6,10 @@ import contextlib
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from immich_aio.domain.asset_search import UNSET
@@ -108,6 +109,12 @@ def test_moments_are_cut_to_milliseconds_as_javascript_does() -> None:
     body = {"takenAfter": "2026-05-01T12:00:00.987654321+02:00"}
     moment = parse_smart(body, Shape.V3_1).filters.taken_after
     assert str(moment) == "2026-05-01 10:00:00.987000+00:00"
+
+
+@given(st.uuids(version=4))
+@example(UUID("00000000-0000-4000-8000-000000000000"))
+def test_every_uuid_of_version_4_is_taken(asset_id: UUID) -> None:
+    assert parse_metadata({"id": str(asset_id)}, Shape.V3_1).filters.id == asset_id
 
 
 def test_a_page_counts_itself() -> None:
