@@ -8,7 +8,8 @@ AioError
 ├── UnauthorizedError        unauthorized  the api-key is missing or wrong
 ├── OverloadedError          overloaded    the queue is full; carries ``retry_after``
 ├── UnavailableError         unavailable   a part that is needed is absent or switched off
-│   └── ModelMissingError    unavailable   model files are not on this machine
+│   ├── ModelMissingError    unavailable   model files are not on this machine
+│   └── BadCheckpointError   unavailable   a model file is damaged, or is something else
 ├── UpstreamError            upstream      another server failed or answered nonsense
 ├── TimeoutExceededError     timeout       an answer did not come in time
 ├── CancelledWorkError       cancelled     the caller hung up; nobody waits for the result
@@ -100,6 +101,10 @@ class UnavailableError(AioError):
 
 class ModelMissingError(UnavailableError):
     """The model files are not on this machine; run './aio doctor' to see what is missing."""
+
+
+class BadCheckpointError(UnavailableError):
+    """The checkpoint cannot be used; pull it again, or import another file."""
 
 
 class UpstreamError(AioError):

@@ -24,7 +24,7 @@ def ocr_engine(settings: Settings) -> OcrReader:
     try:
         from immich_aio.engines.ocr.engine import OcrEngine, OcrEngineConfig  # noqa: PLC0415
         from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415
-        from immich_aio.engines.sessions import choose  # noqa: PLC0415
+        from immich_aio.engines.runtimes import choose  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(
             f"OCR cannot run here ({error}): pip install 'immich-aio[cpu]', or start a gateway "

@@ -46,7 +46,7 @@ def _machine() -> list[Finding]:
 
 def _engine(settings: Settings) -> list[Finding]:
     def choice() -> str:
-        from immich_aio.engines.sessions import choose  # noqa: PLC0415  # absent in a gateway
+        from immich_aio.engines.runtimes import choose  # noqa: PLC0415  # absent in a gateway
 
         workers = settings.ocr_workers or usable_cores()
         found = choose(settings.ocr_runtime, settings.device, workers)

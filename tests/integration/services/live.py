@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from immich_aio.domain.geometry import Quad
-from immich_aio.domain.results import OcrResult, TextLine, Timings
+from immich_aio.domain.results import OcrResult, OcrTimings, TextLine
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.protocol import EngineHealth
 
@@ -30,7 +30,7 @@ RESULT = OcrResult(
     ),
     width=200,
     height=100,
-    timings=Timings(queue=1, decode=2, detect=3, recognise=4),
+    timings=OcrTimings(queue=1, decode=2, detect=3, recognise=4),
 )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -17,14 +17,15 @@ from fastapi.security import APIKeyHeader
 from fastapi.staticfiles import StaticFiles
 
 from immich_aio import __version__
-from immich_aio.domain.results import OcrResult
+from immich_aio.domain.clip_models import STAND_INS
+from immich_aio.domain.results import Embedding, OcrResult
 from immich_aio.domain.tasks import OcrOptions
-from immich_aio.engines.protocol import OcrReader
+from immich_aio.engines.protocol import ClipEncoder, OcrReader
 from immich_aio.errors import AioError, BadInputError, UnauthorizedError
 from immich_aio.services.http import errors
 from immich_aio.services.http.hang_up import unless_hung_up
 from immich_aio.services.http.metrics import Metrics, RequestMetrics, server_timing
-from immich_aio.services.http.uploads import Upload
+from immich_aio.services.http.uploads import Upload, read_json_body
 from immich_aio.wire import mt_photos
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,21 @@ IMAGE_FORM: dict[str, Any] = {
     }
 }
 
+TEXT_JSON: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string", "examples": ["飞机"]}},
+                }
+            }
+        },
+    }
+}
+
 
 @dataclass(frozen=True, slots=True)
 class AiServiceConfig:
@@ -64,12 +80,22 @@ class AiServiceConfig:
     max_upload_bytes: int
 
 
-class AiService:
-    """The handlers over one OCR engine."""
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What does the work, and what of it is to begin when the service starts."""
 
-    def __init__(self, config: AiServiceConfig, ocr: OcrReader, metrics: Metrics) -> None:
+    ocr: OcrReader
+    clip: ClipEncoder
+    at_start: tuple[Callable[[], Awaitable[None]], ...] = ()
+
+
+class AiService:
+    """The handlers over the engines."""
+
+    def __init__(self, config: AiServiceConfig, engines: Engines, metrics: Metrics) -> None:
         self._config = config
-        self._ocr = ocr
+        self._ocr = engines.ocr
+        self._clip = engines.clip
         self._metrics = metrics
 
     async def authorise(
@@ -83,13 +109,20 @@ class AiService:
 
     async def status(self) -> dict[str, object]:
         """What the page shows of the service; open to all, so nothing private."""
-        health = self._ocr.health()
+        health, clip = self._ocr.health(), self._clip.model()
         return {
             "version": __version__,
             "engine": health.description,
             "key_required": self._config.key_is_secret,
             "workers": health.workers,
             "waiting": health.waiting,
+            "clip": {
+                "model": clip.name,
+                "dimension": clip.dimension,
+                "state": clip.state,
+                "engine": self._clip.health().description,
+                "immich_names": STAND_INS.get(clip.dimension or 0, ()),
+            },
         }
 
     async def check(self) -> dict[str, object]:
@@ -105,9 +138,17 @@ class AiService:
         result = await self._read(request)
         return JSONResponse(lines_reply(result), headers=_timing(result))
 
+    async def clip_image(self, request: Request) -> Response:
+        """Make an image's CLIP vector."""
+        return await _in_mt_photos_shape(self._clip_image(request))
+
+    async def clip_text(self, request: Request) -> Response:
+        """Make a text's CLIP vector."""
+        return await _in_mt_photos_shape(self._clip_text(request))
+
     async def restart(self) -> dict[str, str]:
         """Give the models' memory back. Requests that run or wait are answered all the same."""
-        await self._ocr.release()
+        await asyncio.gather(self._ocr.release(), self._clip.release())
         return {"result": "pass"}
 
     async def _ocr_reply(self, request: Request) -> Response:
@@ -115,22 +156,42 @@ class AiService:
         return JSONResponse(mt_photos.ocr_reply(result), headers=_timing(result))
 
     async def _read(self, request: Request) -> OcrResult:
-        parts = await Upload(request, self._config.max_upload_bytes).read_all()
-        if "file" not in parts:
-            raise BadInputError("Send the image as the multipart field 'file'.")
-        image = bytes(parts.pop("file").data)
+        image = await self._image(request)
         result = await unless_hung_up(request, self._ocr.read(image, MT_PHOTOS_OPTIONS))
         self._metrics.count_ocr(result.timings, len(result.lines))
         return result
 
+    async def _clip_image(self, request: Request) -> Response:
+        image = await self._image(request)
+        embedding = await unless_hung_up(request, self._clip.encode_image(image))
+        return self._vector_reply("image", embedding)
 
-def create_app(config: AiServiceConfig, ocr: OcrReader) -> FastAPI:
-    """The AI service over an engine, which the caller closes."""
+    async def _clip_text(self, request: Request) -> Response:
+        text = mt_photos.parse_text(await read_json_body(request))
+        embedding = await unless_hung_up(request, self._clip.encode_text(text))
+        return self._vector_reply("text", embedding)
+
+    def _vector_reply(self, kind: Literal["image", "text"], embedding: Embedding) -> Response:
+        self._metrics.count_clip(kind, embedding.timings)
+        return JSONResponse(mt_photos.clip_reply(embedding), headers=_timing(embedding))
+
+    async def _image(self, request: Request) -> bytes:
+        parts = await Upload(request, self._config.max_upload_bytes).read_all()
+        if "file" not in parts:
+            raise BadInputError("Send the image as the multipart field 'file'.")
+        return bytes(parts.pop("file").data)
+
+
+def create_app(config: AiServiceConfig, engines: Engines) -> FastAPI:
+    """The AI service over engines, which the caller closes."""
     metrics = Metrics("ai")
-    metrics.watch(ocr.health)
-    service = AiService(config, ocr, metrics)
+    metrics.watch("ocr", engines.ocr.health)
+    metrics.watch("clip", engines.clip.health)
+    service = AiService(config, engines, metrics)
     app = FastAPI(
-        title="Immich All-in-One AI service", version=__version__, lifespan=_lifespan(ocr)
+        title="Immich All-in-One AI service",
+        version=__version__,
+        lifespan=_lifespan(engines.at_start),
     )
     app.include_router(_open_routes(service, metrics))
     app.include_router(_keyed_routes(service))
@@ -161,8 +222,14 @@ def _open_routes(service: AiService, metrics: Metrics) -> APIRouter:
 def _keyed_routes(service: AiService) -> APIRouter:
     router = APIRouter(dependencies=[Depends(service.authorise)])
     router.add_api_route("/check", service.check, methods=["POST"])
-    for path, handler in (("/ocr", service.ocr), ("/ocr/lines", service.ocr_lines)):
+    uploads = {
+        "/ocr": service.ocr,
+        "/ocr/lines": service.ocr_lines,
+        "/clip/img": service.clip_image,
+    }
+    for path, handler in uploads.items():
         router.add_api_route(path, handler, methods=["POST"], openapi_extra=IMAGE_FORM)
+    router.add_api_route("/clip/txt", service.clip_text, methods=["POST"], openapi_extra=TEXT_JSON)
     for path in ("/restart", "/restart_v2"):
         router.add_api_route(path, service.restart, methods=["POST"])
     return router
@@ -203,34 +270,35 @@ async def _in_mt_photos_shape(reply: Awaitable[Response]) -> Response:
     except AioError as error:
         if error.kind in ("unauthorized", "overloaded", "cancelled"):
             raise
-        log.info("an image was not read: %s", error.message)
+        log.info("a request failed: %s", error.message)
         return JSONResponse(mt_photos.failure(error.message))
 
 
-def _timing(result: OcrResult) -> dict[str, str]:
+def _timing(result: OcrResult | Embedding) -> dict[str, str]:
     return {"Server-Timing": server_timing(result.timings)}
 
 
-def _lifespan(ocr: OcrReader) -> Callable[[FastAPI], Any]:
-    """Serving starts at once, while the models load. The engine is closed by whoever made it:
-    another service of this process may still be finishing its requests.
+def _lifespan(at_start: Sequence[Callable[[], Awaitable[None]]]) -> Callable[[FastAPI], Any]:
+    """Serving starts at once, while models are fetched and loaded. The engines are closed by
+    whoever made them: another service of this process may still be finishing its requests.
     """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(_warm_up(ocr))
+        preparing = {asyncio.create_task(_attempt(prepare)) for prepare in at_start}
         yield
-        loading.cancel()
-        await asyncio.wait({loading})
+        for task in preparing:
+            task.cancel()
+        await asyncio.gather(*preparing, return_exceptions=True)
 
     return lifespan
 
 
-async def _warm_up(ocr: OcrReader) -> None:
+async def _attempt(prepare: Callable[[], Awaitable[None]]) -> None:
     """A failure is only logged here; the first request meets it again and is told."""
     try:
-        await ocr.warm_up()
+        await prepare()
     except AioError as error:
-        log.warning("the OCR models could not be loaded: %s", error.message)
+        log.warning("a model could not be made ready: %s", error.message)
     except Exception:
-        log.exception("the OCR models could not be loaded")
+        log.exception("a model could not be made ready")
