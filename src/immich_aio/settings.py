@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from immich_aio.domain.images import ImageLimits
+from immich_aio.engines.model_files.sources import HUGGINGFACE, MODELSCOPE, Source, parse_sources
 from immich_aio.errors import BadInputError
 
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
@@ -87,6 +88,46 @@ class Settings(BaseSettings):
         description="Longest side in pixels at which text is searched. Larger finds smaller print "
         "and costs time by its square.",
     )
+    clip_model: str | None = Field(
+        None,
+        description="The model for smart search: RN50, ViT-B-16, ViT-L-14, ViT-L-14-336, ViT-H-14, "
+        "or the name of an imported one. Larger ones find more, and are slower and take more "
+        "memory.",
+    )
+    clip_download_root: Path = Field(
+        Path("models/clip"),
+        description="Folder of the CLIP checkpoints, such as clip_cn_vit-b-16.pt; files that are "
+        "there are used as they are. A model takes 0.3 to 3.8 GB.",
+    )
+    model_sources: str = Field(
+        "huggingface,modelscope",
+        description="Where models are fetched from, in this order: `huggingface`, `modelscope`, or "
+        "the URL of a folder on a web server that has the files. Naming fewer fails sooner where "
+        "one cannot be reached.",
+    )
+    hf_endpoint: str = Field(
+        HUGGINGFACE, description="Hugging Face, or a mirror that can be reached where it cannot."
+    )
+    modelscope_endpoint: str = Field(MODELSCOPE, description="ModelScope, or a mirror of it.")
+    model_download: bool = Field(
+        True,
+        description="Whether a service fetches a model that is missing, in the background. Off, "
+        "nothing is downloaded but by `immich-aio models pull`, and requests for it fail at once.",
+    )
+    model_wait: float = Field(
+        900.0,
+        ge=0,
+        le=86_400,
+        description="Seconds an image waits for a model that is being fetched. Immich loses a job "
+        "that fails, so longer loses fewer; its other jobs wait meanwhile.",
+    )
+    query_wait: float = Field(
+        10.0,
+        ge=0,
+        le=86_400,
+        description="Seconds a text query waits for a model that is being fetched. A person waits "
+        "with it, so it is shorter than MODEL_WAIT.",
+    )
     max_upload_mb: int = Field(
         64, ge=1, le=1024, description="Largest upload in MiB; larger ones are answered 413."
     )
@@ -101,7 +142,7 @@ class Settings(BaseSettings):
         "info", description="How much is logged."
     )
 
-    @field_validator("immich_api", "mt_photos_api")
+    @field_validator("immich_api", "mt_photos_api", "hf_endpoint", "modelscope_endpoint")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -112,6 +153,20 @@ class Settings(BaseSettings):
         parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
         _ = parts.port
         return value.rstrip("/")
+
+    @field_validator("model_sources")
+    @classmethod
+    def _names_sources(cls, value: str) -> str:
+        parse_sources(value, huggingface=HUGGINGFACE, modelscope=MODELSCOPE)
+        return value
+
+    @field_validator("clip_download_root")
+    @classmethod
+    def _may_begin_at_home(cls, value: Path) -> Path:
+        try:
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:
@@ -131,6 +186,13 @@ class Settings(BaseSettings):
     def image_limits(self) -> ImageLimits:
         """The upload limits as the decoder takes them."""
         return ImageLimits(self.max_upload_mb * 1024 * 1024, self.max_megapixels * 1_000_000)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """MODEL_SOURCES at the endpoints that are set."""
+        return parse_sources(
+            self.model_sources, huggingface=self.hf_endpoint, modelscope=self.modelscope_endpoint
+        )
 
     @property
     def has_well_known_key(self) -> bool:
