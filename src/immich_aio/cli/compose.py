@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from immich_aio.engines.cores import usable_cores
+from immich_aio.engines.model_files.fetcher import ModelFetcher
+from immich_aio.engines.model_files.folder import ModelFolder
 from immich_aio.engines.protocol import OcrReader
 from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
@@ -41,6 +43,16 @@ def ocr_engine(settings: Settings) -> OcrReader:
             limits=settings.image_limits,
         )
     )
+
+
+def model_folder(settings: Settings) -> ModelFolder:
+    """The folder of CLIP checkpoints."""
+    return ModelFolder(settings.clip_download_root)
+
+
+def model_fetcher(settings: Settings) -> ModelFetcher:
+    """What gives services their CLIP checkpoint, fetching it where MODEL_DOWNLOAD allows."""
+    return ModelFetcher(model_folder(settings), settings.sources, allowed=settings.model_download)
 
 
 class Part(Protocol):
