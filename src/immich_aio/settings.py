@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
 from immich_aio.engines.model_files.sources import HUGGINGFACE, MODELSCOPE, Source, parse_sources
 from immich_aio.errors import BadInputError
@@ -43,13 +44,15 @@ class Settings(BaseSettings):
     )
     immich_api: str | None = Field(
         None,
-        description="Immich's own machine-learning server, such as http://localhost:3003. CLIP and "
-        "faces go there; without it they are answered 503.",
+        description="Immich's own machine-learning server, such as http://localhost:3003. What is "
+        "not answered here goes there: faces, and CLIP unless CLIP_MODEL is set. Without it that "
+        "is answered 503.",
     )
     mt_photos_api: str | None = Field(
         None,
-        description="An AI service speaking the MT-Photos protocol. Unset, OCR runs in process; "
-        "with `--roles gateway` it defaults to http://localhost:8060.",
+        description="An AI service speaking the MT-Photos protocol, for OCR, and for CLIP if "
+        "CLIP_MODEL is set. Unset, both run in process; with `--roles gateway` it defaults to "
+        "http://localhost:8060.",
     )
     mt_photos_api_key: SecretStr = Field(
         SecretStr(WELL_KNOWN_KEY), description="Key sent to MT_PHOTOS_API."
@@ -90,9 +93,38 @@ class Settings(BaseSettings):
     )
     clip_model: str | None = Field(
         None,
-        description="The model for smart search: RN50, ViT-B-16, ViT-L-14, ViT-L-14-336, ViT-H-14, "
-        "or the name of an imported one. Larger ones find more, and are slower and take more "
-        "memory.",
+        description="Chinese-CLIP model that answers Immich's smart search: RN50, ViT-B-16, "
+        "ViT-L-14, ViT-L-14-336, ViT-H-14, or the name of an imported one. Larger ones find more, "
+        "and are slower and take more memory. Unset, Immich's CLIP goes to IMMICH_API, and "
+        "MT-Photos' gets ViT-B-16.",
+    )
+    clip_immich_models: str = Field(
+        ",".join(name for names in STAND_INS.values() for name in names),
+        description="The names of Immich's CLIP models, separated by commas, to which CLIP_MODEL "
+        "answers; `*` stands for all. Others go to IMMICH_API.",
+    )
+    clip_runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
+        "auto",
+        description="`auto` takes OpenVINO where the CPU multiplies bf16, ONNX Runtime elsewhere.",
+    )
+    clip_precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
+        "auto",
+        description="`auto` takes bf16 where the CPU multiplies it, f16 on a GPU, f32 elsewhere. "
+        "`int8` takes a third less memory than bf16 and is faster than f32; vectors are a little "
+        "less exact.",
+    )
+    clip_batch: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="Images or texts that wait and are encoded together. More is a little faster "
+        "under load, and takes more memory; a GPU takes 32 whatever this is.",
+    )
+    clip_queue_size: int = Field(
+        64,
+        ge=1,
+        description="Images that may wait for their vector. When it is full callers get 429 at "
+        "once; a longer queue refuses later and holds more uploads in memory.",
     )
     clip_download_root: Path = Field(
         Path("models/clip"),
@@ -128,6 +160,19 @@ class Settings(BaseSettings):
         description="Seconds a text query waits for a model that is being fetched. A person waits "
         "with it, so it is shorter than MODEL_WAIT.",
     )
+    model_preload: str = Field(
+        "ocr",
+        description="Which models are loaded at the start, of `ocr` and `clip`, separated by a "
+        "comma, or `none`: the first request is faster, and memory is taken before it is needed.",
+    )
+    model_ttl: float = Field(
+        300.0,
+        ge=0,
+        validation_alias=AliasChoices("model_ttl", "server_restart_time"),
+        description="Seconds without a request after which a model is unloaded and its memory "
+        "given back; the next request loads it again, in about a second. 0 keeps it for ever. "
+        "(mt-photos-ai called it SERVER_RESTART_TIME, and restarted.)",
+    )
     max_upload_mb: int = Field(
         64, ge=1, le=1024, description="Largest upload in MiB; larger ones are answered 413."
     )
@@ -158,6 +203,13 @@ class Settings(BaseSettings):
     @classmethod
     def _names_sources(cls, value: str) -> str:
         parse_sources(value, huggingface=HUGGINGFACE, modelscope=MODELSCOPE)
+        return value
+
+    @field_validator("model_preload")
+    @classmethod
+    def _names_engines(cls, value: str) -> str:
+        if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "none"}:
+            raise ValueError("takes ocr, clip, both separated by a comma, or none")
         return value
 
     @field_validator("clip_download_root")
@@ -208,7 +260,17 @@ class Settings(BaseSettings):
             return self.host != "localhost"
 
     @property
-    def remote_ocr(self) -> str | None:
+    def clip_names(self) -> tuple[str, ...]:
+        """CLIP_IMMICH_MODELS one by one."""
+        return _listed(self.clip_immich_models)
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """MODEL_PRELOAD one by one."""
+        return _listed(self.model_preload)
+
+    @property
+    def remote_ai(self) -> str | None:
         """MT_PHOTOS_API, unless that is this process's own AI service."""
         if self.mt_photos_api is None:
             return None
@@ -216,3 +278,7 @@ class Settings(BaseSettings):
         ours = {"localhost", "127.0.0.1", "::1", self.host.lower()}
         own = parts.hostname in ours and (parts.port or 80) == self.http_port
         return None if own else self.mt_photos_api
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -18,14 +17,20 @@ import pytest_asyncio
 
 from tests.acceptance.product import COMMAND, environment, run
 from tests.acceptance.test_services import BLOCKED
+from tests.clip_golden import TINY
 from tests.conftest import NO_HUB
 from tests.integration.engines.hub import Hub, Offer, a_hub, sha256
 
-DATA = random.Random(5).randbytes(400_000)  # noqa: S311  # no secret
-HALF = 200_000
+DATA = TINY.read_bytes()
+HALF = len(DATA) // 2 + 1
 FILE = "clip_cn_vit-b-16.pt"
 AT_HUGGINGFACE = f"/OFA-Sys/chinese-clip-vit-base-patch16/resolve/main/{FILE}"
 AT_MODELSCOPE = f"/models/AI-ModelScope/chinese-clip-vit-base-patch16/resolve/master/{FILE}"
+PULLED = f"""\
+ViT-B-16 is at models/clip/{FILE}.
+It is ready: vectors of 512 numbers. Set CLIP_MODEL=ViT-B-16, and choose ViT-B-32__openai or \
+ViT-B-16__openai as the CLIP model in Immich.
+"""
 PATIENCE = 30
 
 # The product as it is, but for a ViT-B-16 that is small enough to be served here.
@@ -108,7 +113,7 @@ async def test_a_pull_fetches_the_model_to_where_cn_clip_looks_for_it(
 ) -> None:
     hub.offer(AT_HUGGINGFACE, Offer(DATA))
     status, output, errors = await pulled(tmp_path, HF_ENDPOINT=hub.url)
-    assert (status, output) == (0, f"ViT-B-16 is at models/clip/{FILE}.\n"), errors
+    assert (status, output) == (0, PULLED), errors
     assert f"ViT-B-16: fetching {hub.url}{AT_HUGGINGFACE}\n" in errors
     assert "(100 %)" in errors
     assert (clip / FILE).read_bytes() == DATA
@@ -118,7 +123,7 @@ async def test_pulling_again_asks_nobody(hub: Hub, tmp_path: Path) -> None:
     hub.offer(AT_HUGGINGFACE, Offer(DATA))
     for _ in range(2):
         status, output, _ = await pulled(tmp_path, HF_ENDPOINT=hub.url)
-        assert (status, output) == (0, f"ViT-B-16 is at models/clip/{FILE}.\n")
+        assert (status, output) == (0, PULLED)
     assert len(hub.got) == 1
 
 
@@ -157,10 +162,10 @@ async def test_killed_in_the_middle_the_next_pull_goes_on_where_it_ended(
     assert (clip / f"{FILE}.part").read_bytes() == DATA[:HALF]
     assert FILE not in names(clip)
     status, output, errors = await pulled(tmp_path, HF_ENDPOINT=hub.url)
-    assert (status, output) == (0, f"ViT-B-16 is at models/clip/{FILE}.\n"), errors
+    assert (status, output) == (0, PULLED), errors
     assert [got.range for got in hub.got] == [None, f"bytes={HALF}-"]
     assert (clip / FILE).read_bytes() == DATA
-    assert names(clip) == [FILE, f"{FILE}.sha256"]
+    assert names(clip) == ["clip_cn_vit-b-16.onnx", FILE, f"{FILE}.sha256"]
 
 
 async def test_interrupted_by_its_user_it_keeps_what_has_come(
@@ -188,7 +193,7 @@ async def test_two_processes_that_pull_at_once_fetch_the_file_once(
             hub.go_on.set()
             outcomes = await asyncio.gather(ended(first), ended(second))
     for status, output, errors in outcomes:
-        assert (status, output) == (0, f"ViT-B-16 is at models/clip/{FILE}.\n"), errors
+        assert (status, output) == (0, PULLED), errors
     assert len(hub.got) == 1
     assert (clip / FILE).read_bytes() == DATA
 
@@ -250,7 +255,8 @@ def test_models_are_managed_where_no_inference_library_is(tmp_path: Path) -> Non
     (tmp_path / "family.pt").write_bytes(DATA)
     blocked = ("-c", BLOCKED)
     imported = run(tmp_path, "models", "import", "family.pt", before=blocked)
-    assert (imported.returncode, imported.stdout) == (0, "family is at models/clip/family.pt.\n")
+    assert imported.returncode == 0
+    assert imported.stdout.startswith("family is at models/clip/family.pt.\nIt is converted where")
     pull = run(tmp_path, "models", "pull", "RN50", before=blocked)
     assert pull.returncode == 1
     assert "clip_cn_rn50.pt could not be fetched" in pull.stderr
@@ -265,7 +271,8 @@ def test_a_model_of_ones_own_is_imported_listed_checked_and_removed(
     (tmp_path / "stick").mkdir()
     (tmp_path / "stick" / "tuned.pt").write_bytes(DATA)
     done = run(tmp_path, "models", "import", "stick/tuned.pt", "--as", "family")
-    assert (done.returncode, done.stdout) == (0, "family is at models/clip/family.pt.\n")
+    assert done.returncode == 0
+    assert "Set CLIP_MODEL=family, and choose ViT-B-32__openai" in done.stdout
 
     done = run(tmp_path, "models", "list", "--json", CLIP_MODEL="family")
     models = [json.loads(line) for line in done.stdout.splitlines()]
@@ -273,12 +280,13 @@ def test_a_model_of_ones_own_is_imported_listed_checked_and_removed(
     assert models[-1] == {
         "name": "family",
         "path": "models/clip/family.pt",
-        "dimension": None,
+        "dimension": 512,
         "official_bytes": None,
         "status": "present",
         "bytes": len(DATA),
         "partial_bytes": None,
         "sha256": sha256(DATA),
+        "converted": ["full"],
         "configured": True,
     }
 
@@ -286,14 +294,41 @@ def test_a_model_of_ones_own_is_imported_listed_checked_and_removed(
     assert done.returncode == 0
     assert done.stdout == f"family: good, as noted when it came (SHA-256 {sha256(DATA)})\n"
 
+    weights = clip / "family.onnx" / "full" / "visual.weights"
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[::-1])
+    done = run(tmp_path, "models", "verify")
+    assert done.returncode == 1
+    assert "visual.weights is DAMAGED. Remove models/clip/family.onnx/full" in done.stdout
+    weights.write_bytes(sound)
+
     (clip / "family.pt").write_bytes(DATA[::-1])
     done = run(tmp_path, "models", "verify", "family")
     assert done.returncode == 1
     assert done.stdout.startswith("family: DAMAGED")
 
     done = run(tmp_path, "models", "rm", "family")
-    assert (done.returncode, done.stdout) == (0, "family is removed; 0 MB are free again.\n")
+    assert (done.returncode, done.stdout) == (0, "family is removed; 7 MB are free again.\n")
     assert names(clip) == []
+
+
+def test_what_is_no_checkpoint_is_not_taken_in(tmp_path: Path, clip: Path) -> None:
+    (tmp_path / "family.pt").write_bytes(b"<html>404</html>")
+    done = run(tmp_path, "models", "import", "family.pt")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("immich-aio: family.pt is not a checkpoint as torch.save writes")
+    assert names(clip) == []
+
+
+def test_the_converted_model_is_enough_where_the_checkpoint_was_removed(
+    tmp_path: Path, clip: Path
+) -> None:
+    (tmp_path / "family.pt").write_bytes(DATA)
+    assert run(tmp_path, "models", "import", "family.pt").returncode == 0
+    (clip / "family.pt").unlink()
+    done = run(tmp_path, "doctor", CLIP_MODEL="family")
+    assert "family, vectors of 512 numbers" in done.stdout
+    assert "choose as CLIP model: ViT-B-32__openai, ViT-B-16__openai" in done.stdout
 
 
 def test_the_list_shows_every_model_what_is_here_of_it_and_which_is_configured(

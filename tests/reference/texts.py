@@ -20,7 +20,7 @@ _WORDS = [*_VISIBLE.split(), *"\u200d\u202e\ufeff\u00ad\u3000\u2028\u0085\ufffd"
 
 
 def texts() -> Iterator[str]:
-    """COUNT texts: words, characters of each script, mixtures, control characters, overlong ones."""
+    """COUNT texts: words, characters of each script, mixtures, control characters, long ones."""
     chance = random.Random(20261125)  # noqa: S311  # repeatable, not secret
     for number in range(COUNT):
         yield _KINDS[number % len(_KINDS)](chance)

@@ -191,7 +191,7 @@ def test_an_mt_photos_server_that_is_this_process_means_ocr_in_this_process(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ocr is None
+    assert Settings.load(None).remote_ai is None
 
 
 @pytest.mark.parametrize("environment", OTHERS, ids=str)
@@ -200,7 +200,7 @@ def test_any_other_mt_photos_server_is_asked(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ocr == environment["MT_PHOTOS_API"]
+    assert Settings.load(None).remote_ai == environment["MT_PHOTOS_API"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from immich_aio.cli.compose import model_folder
+from immich_aio.domain.clip_models import STAND_INS
+from immich_aio.engines.clip.checkpoint import open_checkpoint
+from immich_aio.engines.clip.converted import conversions, damaged_files
+from immich_aio.engines.clip.state_dict import architecture_of
 from immich_aio.engines.model_files.download import fetch
 from immich_aio.engines.model_files.folder import ModelFolder, ModelState
 from immich_aio.engines.model_files.hashes import Step
@@ -98,6 +102,8 @@ def import_model(
 ) -> None:
     """Take a checkpoint into the folder: an official one, or one of your own under its own name."""
     folder = model_folder(Settings.load())
+    if file.is_file():
+        architecture_of(open_checkpoint(file).shapes)  # else it is not taken in
     # It is read once to know it, and once more to copy it.
     with _stepping(f"importing {file.name}", file, times=1 if link else 2) as step:
         imported = import_file(folder, file, name, link=link, step=step)
@@ -111,13 +117,15 @@ def verify(
     """Hash files anew and compare with what was published, or noted when the file came."""
     folder = model_folder(Settings.load())
     states = [folder.state(name)] if name is not None else folder.states()
-    verdicts = []
+    good = True
     for state in states:
         if state.size is not None or name is not None:
             with _stepping(f"hashing {state.name}", state.path) as step:
-                verdicts.append(verify_model(folder, state.name, step))
-            _write(_sentence(verdicts[-1]))
-    if not all(verdict.is_good for verdict in verdicts):
+                verdict = verify_model(folder, state.name, step)
+            _write(_sentence(verdict))
+            good &= verdict.is_good
+        good &= _conversions_are_good(state)
+    if not good:
         raise typer.Exit(1)
 
 
@@ -129,9 +137,38 @@ def rm(name: Name) -> None:
     _write(f"{folder.name_of(name)} is removed; {_megabytes(freed)} are free again.")
 
 
+def dimension_of(state: ModelState) -> int | None:
+    """The length of a model's vectors; None for one of your own that was not converted yet."""
+    made = conversions(state.path)
+    official = None if state.official is None else state.official.dimension
+    return made[0].dimension if made else official
+
+
 def _is_here(folder: ModelFolder, name: str) -> None:
-    """What follows once a checkpoint has come: the one place for ``pull`` and ``import``."""
-    _write(f"{name} is at {folder.places(name).file}.")
+    """What follows once a checkpoint has come: it is converted, where that can be done."""
+    checkpoint = folder.places(name).file
+    _write(f"{name} is at {checkpoint}.")
+    try:
+        from immich_aio.engines.clip.conversion import converted  # noqa: PLC0415
+    except ImportError:
+        _write("It is converted where it is used, for no inference library is installed here.")
+        return
+    model = converted(checkpoint, "f32")
+    fitting = " or ".join(STAND_INS.get(model.dimension, ())) or "no model that Immich lists"
+    _write(
+        f"It is ready: vectors of {model.dimension} numbers. Set CLIP_MODEL={name}, and choose "
+        f"{fitting} as the CLIP model in Immich."
+    )
+
+
+def _conversions_are_good(state: ModelState) -> bool:
+    """Hash what was made of a checkpoint, and say what is damaged."""
+    damaged = [
+        model.folder / name for model in conversions(state.path) for name in damaged_files(model)
+    ]
+    for path in damaged:
+        _write(f"{state.name}: {path} is DAMAGED. Remove {path.parent}, and it is made anew.")
+    return not damaged
 
 
 @contextmanager
@@ -196,7 +233,7 @@ def _show(folder: ModelFolder, states: list[ModelState], chosen: ModelState | No
         size = state.size or (official.checkpoint.size if official else None)
         table.add_row(
             state.name,
-            str(official.dimension) if official else "–",
+            str(dimension_of(state) or "–"),
             _megabytes(size) if size else "–",
             _status(state),
             "CLIP_MODEL" if state == chosen else "",
@@ -209,6 +246,8 @@ def _show(folder: ModelFolder, states: list[ModelState], chosen: ModelState | No
 def _status(state: ModelState) -> str:
     if state.is_other_file:
         return "present, not the official file"
+    if conversions(state.path):
+        return "ready" if state.size else "ready, checkpoint removed"
     if state.partial is None:
         return state.status
     total = state.official.checkpoint.size if state.official else None
@@ -220,12 +259,13 @@ def _record(state: ModelState, is_chosen: bool) -> dict[str, object]:
     return {
         "name": state.name,
         "path": str(state.path),
-        "dimension": official.dimension if official else None,
+        "dimension": dimension_of(state),
         "official_bytes": official.checkpoint.size if official else None,
         "status": state.status,
         "bytes": state.size,
         "partial_bytes": state.partial,
         "sha256": state.sha256,
+        "converted": [model.folder.name for model in conversions(state.path)],
         "configured": is_chosen,
     }
 

@@ -79,3 +79,7 @@ class ClipBackend(Protocol):
 
 class ClipEncoder(ClipBackend, Engine, Protocol):
     """An engine of this process."""
+
+    async def prepare(self) -> None:
+        """Have the model's files ready, but nothing loaded, before the first request."""
+        ...

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from immich_aio.cli.compose import model_fetcher
-from immich_aio.engines.model_files.catalogue import ClipModel
+from immich_aio.engines.model_files.catalogue import PublishedModel
 from immich_aio.engines.model_files.connection import Timeouts
 from immich_aio.engines.model_files.fetcher import ModelFetcher, Pauses
 from immich_aio.engines.model_files.folder import ModelFolder
@@ -28,7 +28,7 @@ from immich_aio.settings import Settings
 from tests.integration.engines.caller import DATA, HALF, KNOWN, OTHER, QUICK, put
 from tests.integration.engines.hub import Hub, Offer
 
-MODEL = ClipModel("ViT-Tiny", 64, KNOWN)
+MODEL = PublishedModel("ViT-Tiny", 64, KNOWN)
 PATH = "/a.pt"
 PATIENCE = 20.0
 NO_PAUSE = Pauses(first=0.01, longest=0.01)

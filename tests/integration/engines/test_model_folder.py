@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from immich_aio.engines.model_files.catalogue import ClipModel, RemoteFile
+from immich_aio.engines.model_files.catalogue import PublishedModel, RemoteFile
 from immich_aio.engines.model_files.disk import Lock
 from immich_aio.engines.model_files.folder import ModelFolder
 from immich_aio.engines.model_files.importing import import_file
@@ -19,8 +19,8 @@ from tests.integration.engines.hub import sha256
 
 OFFICIAL = "clip_cn_vit-b-16.pt"
 MODELS = (
-    ClipModel("ViT-B-16", 512, RemoteFile(OFFICIAL, "us/b", "us/b", len(DATA), sha256(DATA))),
-    ClipModel("RN50", 1024, RemoteFile("clip_cn_rn50.pt", "us/r", "us/r")),
+    PublishedModel("ViT-B-16", 512, RemoteFile(OFFICIAL, "us/b", "us/b", len(DATA), sha256(DATA))),
+    PublishedModel("RN50", 1024, RemoteFile("clip_cn_rn50.pt", "us/r", "us/r")),
 )
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from immich_aio.engines.model_files.catalogue import CLIP_MODELS, ClipModel, RemoteFile
+from immich_aio.engines.model_files.catalogue import CLIP_MODELS, PublishedModel, RemoteFile
 from immich_aio.engines.model_files.sources import Source, addresses, parse_sources, shown
 
 HUBS = {"huggingface": "https://hf.example", "modelscope": "https://ms.example/"}
@@ -29,7 +29,7 @@ def test_the_names_and_files_are_those_of_cn_clip() -> None:
 
 
 @pytest.mark.parametrize("model", CLIP_MODELS, ids=lambda model: model.name)
-def test_every_checkpoint_has_a_size_and_a_hash(model: ClipModel) -> None:
+def test_every_checkpoint_has_a_size_and_a_hash(model: PublishedModel) -> None:
     assert model.checkpoint.size
     assert model.checkpoint.size > 300_000_000
     assert model.checkpoint.sha256

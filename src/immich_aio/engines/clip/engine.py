@@ -18,7 +18,7 @@ from immich_aio.domain.images import ImageLimits
 from immich_aio.domain.results import ClipTimings, Embedding
 from immich_aio.engines.batch_plan import BatchLimits
 from immich_aio.engines.batching import Lane, Outcome
-from immich_aio.engines.clip.conversion import ConvertedModel
+from immich_aio.engines.clip.converted import ConvertedModel
 from immich_aio.engines.clip.preprocessing import Square, square
 from immich_aio.engines.clip.source import ModelSource
 from immich_aio.engines.clip.tokeniser import Tokeniser
@@ -112,9 +112,13 @@ class ClipEngine:
         """Which model it is, and how far it has got."""
         return ClipModel(self._source.name, self._source.dimension, self._state())
 
+    async def prepare(self) -> None:
+        """Have the model fetched and converted, but not loaded, before the first request."""
+        await self._source.ready(self._config.image_patience)
+
     async def warm_up(self) -> None:
         """Load both towers before the first request needs them."""
-        await self._source.ready(self._config.image_patience)
+        await self.prepare()
         for tower in (self._image_tower, self._text_tower):
             await asyncio.to_thread(_touch, tower)
 
@@ -144,9 +148,7 @@ class ClipEngine:
     def _state(self) -> str:
         loaded = {"images": self._image_tower.loaded, "texts": self._text_tower.loaded}
         names = [name for name, is_loaded in loaded.items() if is_loaded]
-        if names:
-            return f"loaded for {' and '.join(names)}"
-        return "ready, loaded on first use" if self._source.model else "not here yet"
+        return f"loaded for {' and '.join(names)}" if names else self._source.state
 
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:

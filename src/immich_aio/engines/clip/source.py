@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS
-from immich_aio.engines.clip.conversion import ConvertedModel, already_converted, converted
+from immich_aio.engines.clip.conversion import converted
+from immich_aio.engines.clip.converted import ConvertedModel, already_converted
 from immich_aio.engines.runtimes import Precision
 
 
@@ -15,7 +16,7 @@ class ModelSource:
     """The converted model of one name, made ready once for all who wait for it.
 
     ``place`` is where its checkpoint is, or will be; ``fetch`` waits for it, so many seconds at
-    most, and says where it is.
+    most, and says where it is; ``how_far`` tells people how far that is.
     """
 
     def __init__(
@@ -24,10 +25,12 @@ class ModelSource:
         precision: Precision,
         place: Path,
         fetch: Callable[[float], Awaitable[Path]],
+        how_far: Callable[[], str] = lambda: "not here yet",
     ) -> None:
         self.name = name
         self._precision = precision
         self._fetch = fetch
+        self._how_far = how_far
         self._model = already_converted(place, precision)
         self._converting: asyncio.Task[ConvertedModel] | None = None
 
@@ -40,6 +43,13 @@ class ModelSource:
     def dimension(self) -> int | None:
         """The length of its vectors, as far as that is known."""
         return self._model.dimension if self._model else CN_CLIP_DIMENSIONS.get(self.name)
+
+    @property
+    def state(self) -> str:
+        """How far it has got, in words for people."""
+        if self._converting is not None:
+            return "being converted"
+        return self._how_far() if self._model is None else "ready, loaded on first use"
 
     async def ready(self, patience: float) -> ConvertedModel:
         """The model; waits at most ``patience`` seconds for its checkpoint, and for the conversion.

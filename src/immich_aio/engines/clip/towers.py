@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from immich_aio.engines.clip.conversion import ConvertedModel
+from immich_aio.engines.clip.converted import ConvertedModel
 from immich_aio.engines.clip.text_transformer import PADDING
 from immich_aio.engines.runtimes import Choice
 from immich_aio.engines.sessions import load

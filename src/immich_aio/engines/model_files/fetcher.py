@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from immich_aio.engines.model_files.catalogue import ClipModel
+from immich_aio.engines.model_files.catalogue import PublishedModel
 from immich_aio.engines.model_files.connection import Timeouts
 from immich_aio.engines.model_files.disk import size_of
 from immich_aio.engines.model_files.download import USUAL_TIMEOUTS, appears, fetch
@@ -91,6 +91,15 @@ class ModelFetcher:
         """What is on its way, or could not be fetched."""
         return tuple(fetch.status() for fetch in self._fetches.values() if not fetch.is_over)
 
+    def how_far(self, name: str) -> str:
+        """How far one model is that is not here, in words for people."""
+        status = next((each for each in self.progress() if each.name == name), None)
+        if status is None:
+            return "not here yet"
+        if status.failure is not None:
+            return f"could not be fetched yet: {status.failure}"
+        return f"being fetched: {status.progress or 'nothing has come yet'}"
+
     async def close(self) -> None:
         """Stop fetching. What has come is kept; who still waits gets an UnavailableError."""
         self._closed = True
@@ -118,7 +127,7 @@ class ModelFetcher:
             "CLIP_MODEL to another."
         )
 
-    def _forbidden(self, model: ClipModel, path: Path) -> str:
+    def _forbidden(self, model: PublishedModel, path: Path) -> str:
         urls = " or ".join(map(shown, addresses(model.checkpoint, self._sources)))
         return (
             f"The model {model.name} is not here ({path} does not exist), and MODEL_DOWNLOAD is "
@@ -136,7 +145,7 @@ class _Fetch:
 
     def __init__(
         self,
-        model: ClipModel,
+        model: PublishedModel,
         urls: tuple[str, ...],
         path: Path,
         timeouts: Timeouts,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from immich_aio.engines.model_files.catalogue import CLIP_MODELS, ClipModel
+from immich_aio.engines.model_files.catalogue import CLIP_MODELS, PublishedModel
 from immich_aio.engines.model_files.disk import Lock, size_of, telling
 from immich_aio.engines.model_files.hashes import read_record
 from immich_aio.engines.model_files.places import Places
@@ -34,7 +34,7 @@ class ModelState:
 
     name: str
     path: Path
-    official: ClipModel | None
+    official: PublishedModel | None
     size: int | None
     partial: int | None
     sha256: str | None
@@ -56,11 +56,11 @@ class ModelState:
 class ModelFolder:
     """The checkpoints under ``root``; ``known`` is the catalogue."""
 
-    def __init__(self, root: Path, known: Sequence[ClipModel] = CLIP_MODELS) -> None:
+    def __init__(self, root: Path, known: Sequence[PublishedModel] = CLIP_MODELS) -> None:
         self.root = root
         self.known = tuple(known)
 
-    def official(self, name: str) -> ClipModel | None:
+    def official(self, name: str) -> PublishedModel | None:
         """The catalogue's model of this name, or of this name of its file; case does not matter."""
         wanted = name.casefold().removesuffix(ENDING)
         for model in self.known:
@@ -68,7 +68,7 @@ class ModelFolder:
                 return model
         return None
 
-    def by_hash(self, sha256: str) -> ClipModel | None:
+    def by_hash(self, sha256: str) -> PublishedModel | None:
         """The catalogue's model whose checkpoint has this hash."""
         return next((each for each in self.known if each.checkpoint.sha256 == sha256), None)
 

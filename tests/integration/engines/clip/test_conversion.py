@@ -14,10 +14,13 @@ import pytest
 
 from bench.checkpoints import write_random_checkpoint
 from immich_aio.engines.clip import conversion
-from immich_aio.engines.clip.conversion import (
+from immich_aio.engines.clip import converted as found
+from immich_aio.engines.clip.conversion import converted
+from immich_aio.engines.clip.converted import (
+    CONVERTER,
+    MANIFEST,
     ConvertedModel,
     already_converted,
-    converted,
     damaged_files,
     onnx_folder,
 )
@@ -36,7 +39,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def made(model: ConvertedModel) -> int:
     """When it was made: it changes exactly when it is made anew."""
-    return (model.folder / conversion.MANIFEST).stat().st_ino
+    return (model.folder / MANIFEST).stat().st_ino
 
 
 def test_a_checkpoint_becomes_valid_onnx_with_dynamic_batch_and_length(checkpoint: Path) -> None:
@@ -104,7 +107,8 @@ def test_what_an_older_converter_made_is_made_anew(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = made(converted(checkpoint, "f32"))
-    monkeypatch.setattr(conversion, "CONVERTER", conversion.CONVERTER + 1)
+    for module in (conversion, found):
+        monkeypatch.setattr(module, "CONVERTER", CONVERTER + 1)
     assert made(converted(checkpoint, "f32")) != before
 
 
@@ -126,19 +130,19 @@ def test_a_folder_that_is_not_whole_is_made_anew(checkpoint: Path, file: str, fa
 @pytest.mark.parametrize("manifest", ["", "{}", "[]", '{"source": {"bytes": 1}}', "no JSON"])
 def test_a_manifest_that_cannot_be_read_is_no_manifest(checkpoint: Path, manifest: str) -> None:
     first = converted(checkpoint, "f32")
-    (first.folder / conversion.MANIFEST).write_text(manifest)
+    (first.folder / MANIFEST).write_text(manifest)
     assert already_converted(checkpoint, "f32") is None
     assert converted(checkpoint, "f32") == first
 
 
 def test_damage_that_keeps_the_size_is_found_by_its_hash(checkpoint: Path) -> None:
     model = converted(checkpoint, "f32")
-    assert damaged_files(model.folder) == []
+    assert damaged_files(model) == []
     weights = model.folder / "visual.weights"
     data = bytearray(weights.read_bytes())
     data[5000] ^= 1
     weights.write_bytes(data)
-    assert damaged_files(model.folder) == ["visual.weights"]
+    assert damaged_files(model) == ["visual.weights"]
 
 
 def test_what_a_killed_process_left_is_swept_away(checkpoint: Path) -> None:
@@ -180,13 +184,13 @@ def test_two_processes_that_convert_at_once_both_get_a_whole_model(checkpoint: P
     assert said[0][-1] == said[1][-1]
     model = already_converted(checkpoint, "f32")
     assert model is not None
-    assert damaged_files(model.folder) == []
+    assert damaged_files(model) == []
 
 
 def test_the_manifest_says_what_the_model_is_and_of_what_it_was_made(checkpoint: Path) -> None:
     model = converted(checkpoint, "f32")
-    manifest = json.loads((model.folder / conversion.MANIFEST).read_text())
-    assert manifest["converter"] == conversion.CONVERTER
+    manifest = json.loads((model.folder / MANIFEST).read_text())
+    assert manifest["converter"] == CONVERTER
     assert manifest["source"]["sha256"] == model.source.sha256
     assert set(manifest["files"]) == {
         f"{tower}.{rest}"

@@ -19,7 +19,8 @@ from bench.checkpoints import write_random_checkpoint
 from bench.clip_samples import TEXTS
 from immich_aio.domain.images import ImageLimits
 from immich_aio.engines.clip.choice import clip_choice
-from immich_aio.engines.clip.conversion import ConvertedModel, converted
+from immich_aio.engines.clip.conversion import converted
+from immich_aio.engines.clip.converted import ConvertedModel
 from immich_aio.engines.clip.preprocessing import square
 from immich_aio.engines.clip.tokeniser import Tokeniser
 from immich_aio.engines.clip.towers import ImageTower, TextTower
