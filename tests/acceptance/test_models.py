@@ -164,6 +164,7 @@ async def test_killed_in_the_middle_the_next_pull_goes_on_where_it_ended(
     status, output, errors = await pulled(tmp_path, HF_ENDPOINT=hub.url)
     assert (status, output) == (0, PULLED), errors
     assert [got.range for got in hub.got] == [None, f"bytes={HALF}-"]
+    assert f"ViT-B-16: fetching the rest of {hub.url}{AT_HUGGINGFACE}\n" in errors
     assert (clip / FILE).read_bytes() == DATA
     assert names(clip) == ["clip_cn_vit-b-16.onnx", FILE, f"{FILE}.sha256"]
 

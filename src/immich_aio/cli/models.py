@@ -181,7 +181,8 @@ def _reporting(name: str) -> Iterator[Report]:
     def say_from_where(progress: Progress) -> None:
         what = "another process fetches it; waiting"
         if progress.url is not None:
-            what = f"fetching {shown(progress.url)}"
+            rest = "the rest of " if progress.received else ""
+            what = f"fetching {rest}{shown(progress.url)}"
         if what not in said:
             said.add(what)
             console.print(f"{name}: {what}", markup=False)

@@ -75,7 +75,7 @@ async def test_the_next_source_gives_what_the_first_does_not(
 
 async def test_a_hub_that_is_not_there_is_said_to_be_out_of_reach(caller: Caller) -> None:
     error = await caller.fails(f"{NO_HUB}/a")
-    assert f"{NO_HUB}/a: cannot be reached: Connect" in error.message
+    assert f"{NO_HUB}/a: cannot be reached: Connection refused" in error.message
     assert not error.definite
     assert caller.files() == {}
 
@@ -118,6 +118,17 @@ async def test_one_failure_that_may_pass_makes_trying_again_worth_while(
     assert "404" in error.message
     assert "500" in error.message
     assert not error.definite
+
+
+async def test_a_source_that_speaks_no_tls_where_it_should_is_told(caller: Caller) -> None:
+    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        error = await caller.fails(f"https://127.0.0.1:{port}/a")
+    assert "no secure connection: " in error.message
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,8 +50,14 @@ def seam(timeouts: Timeouts) -> Iterator[None]:
         raise SourceError(f"no connection within {timeouts.connect:g} s") from None
     except (TimeoutError, aiohttp.ServerTimeoutError):
         raise SourceError(f"sent nothing for {timeouts.silence:g} s") from None
-    except (aiohttp.ClientConnectorError, aiohttp.ClientConnectorCertificateError) as error:
+    except aiohttp.ClientSSLError as error:
+        raise SourceError(f"no secure connection: {_reason(error)}") from None
+    except aiohttp.ClientConnectorDNSError as error:
         raise SourceError(f"cannot be reached: {_reason(error)}") from None
+    except aiohttp.ClientConnectorError as error:
+        # asyncio's own words name the addresses that it tried, and not what was wrong with them.
+        reason = os.strerror(error.errno) if error.errno else _reason(error)
+        raise SourceError(f"cannot be reached: {reason}") from None
     except aiohttp.TooManyRedirects:
         raise SourceError("redirects without end", definite=True) from None
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
