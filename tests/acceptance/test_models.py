@@ -111,8 +111,10 @@ async def said(process: Process, words: str) -> None:
 async def test_a_pull_fetches_the_model_to_where_cn_clip_looks_for_it(
     hub: Hub, tmp_path: Path, clip: Path
 ) -> None:
+    """Also where services may fetch nothing by themselves."""
     hub.offer(AT_HUGGINGFACE, Offer(DATA))
-    status, output, errors = await pulled(tmp_path, HF_ENDPOINT=hub.url)
+    settings = {"HF_ENDPOINT": hub.url, "MODEL_DOWNLOAD": "off"}
+    status, output, errors = await pulled(tmp_path, **settings)
     assert (status, output) == (0, PULLED), errors
     assert f"ViT-B-16: fetching {hub.url}{AT_HUGGINGFACE}\n" in errors
     assert "(100 %)" in errors
@@ -139,7 +141,7 @@ async def test_where_hugging_face_cannot_be_reached_modelscope_is_asked(
 async def test_order_and_choice_of_sources_are_a_setting(
     hub: Hub, tmp_path: Path, clip: Path
 ) -> None:
-    hub.offer(f"/nas/{FILE}", Offer(DATA, status=404))
+    hub.offer(f"/nas/{FILE}", Offer(status=404))
     hub.offer(AT_MODELSCOPE, Offer(DATA))
     sources = {"MODEL_SOURCES": f"{hub.url}/nas/,modelscope", "MODELSCOPE_ENDPOINT": hub.url}
     status, _, errors = await pulled(
