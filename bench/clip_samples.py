@@ -20,6 +20,18 @@ TEXTS = (
 )
 """Of very different lengths; the last is cut at 52 tokens."""
 
+QUERIES = (
+    "发票",
+    "西湖",
+    "a cat",
+    "电子发票 杭州",
+    "生日蛋糕",
+    "海边日落",
+    "红色的车",
+    "two dogs 草地",
+)
+"""Short ones, as people type them."""
+
 
 def pixels(number: int, width: int, height: int) -> NDArray[np.uint8]:
     """A picture of broad waves of colour, (height, width, 3); every number gives another."""

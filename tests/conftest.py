@@ -22,7 +22,8 @@ def clean_environment() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as environment:
         for name in list(os.environ):
-            if name.lower() in Settings.model_fields or name.lower().endswith("_proxy"):
+            is_setting = name.lower() in {*Settings.model_fields, "server_restart_time"}
+            if is_setting or name.lower().endswith("_proxy"):
                 environment.delenv(name)
         environment.setenv("HF_ENDPOINT", NO_HUB)
         environment.setenv("MODELSCOPE_ENDPOINT", NO_HUB)

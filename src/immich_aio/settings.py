@@ -170,8 +170,8 @@ class Settings(BaseSettings):
         ge=0,
         validation_alias=AliasChoices("model_ttl", "server_restart_time"),
         description="Seconds without a request after which a model is unloaded and its memory "
-        "given back; the next request loads it again, in about a second. 0 keeps it for ever. "
-        "(mt-photos-ai called it SERVER_RESTART_TIME, and restarted.)",
+        "given back; the next request loads it again, in about a second. 0 keeps it for ever. The "
+        "name of mt-photos-ai, SERVER_RESTART_TIME, works too.",
     )
     max_upload_mb: int = Field(
         64, ge=1, le=1024, description="Largest upload in MiB; larger ones are answered 413."

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.engines.model_files.sources import Source
 from immich_aio.errors import BadInputError
 from immich_aio.settings import WELL_KNOWN_KEY, Settings
@@ -40,6 +41,32 @@ def test_the_predecessors_variables_still_work(name: str, monkeypatch: pytest.Mo
     assert getattr(Settings.load(None), name.lower()) == wanted
 
 
+def test_the_predecessors_idle_time_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_RESTART_TIME", "77")
+    assert Settings.load(None).model_ttl == 77
+
+
+@pytest.mark.parametrize(
+    ("written", "preloaded"),
+    [("ocr", ("ocr",)), ("ocr, clip", ("ocr", "clip")), ("none", ("none",))],
+)
+def test_models_to_load_at_the_start_are_listed(
+    written: str, preloaded: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PRELOAD", written)
+    assert Settings.load(None).preloaded == preloaded
+
+
+def test_clip_answers_to_the_stand_ins_unless_other_names_are_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings.load(None).clip_names == tuple(
+        name for names in STAND_INS.values() for name in names
+    )
+    monkeypatch.setenv("CLIP_IMMICH_MODELS", " a , b::c,")
+    assert Settings.load(None).clip_names == ("a", "b::c")
+
+
 def test_the_predecessors_ports_key_and_folder_are_the_defaults() -> None:
     settings = Settings.load(None)
     assert {name: getattr(settings, name.lower()) for name in DEFAULTS} == DEFAULTS
@@ -51,6 +78,9 @@ def test_nothing_is_open_to_the_network_unless_asked_for() -> None:
 
 
 BAD = [
+    ("MODEL_PRELOAD", "ocr,faces"),
+    ("CLIP_PRECISION", "f64"),
+    ("MODEL_TTL", "-1"),
     ("HTTP_PORT", "eighty"),
     ("HTTP_PORT", "70000"),
     ("PORT", "-1"),

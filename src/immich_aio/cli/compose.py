@@ -113,6 +113,12 @@ class Product:
 
     listeners: tuple[Listener, ...]
     parts: tuple[Part, ...]
+    fetcher: ModelFetcher | None = None
+
+    async def stop_waiting(self) -> None:
+        """Have requests that wait for a model answered, for it will not come any more."""
+        if self.fetcher is not None:
+            await self.fetcher.close()
 
     async def close(self) -> None:
         """Close every part."""
@@ -124,7 +130,7 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
     """The apps of the chosen roles over shared backends."""
     listeners: list[Listener] = []
     parts: list[Part] = []
-    engines = None
+    engines = fetcher = None
     if "ai" in roles:
         fetcher = model_fetcher(settings)
         engines = _engines(settings, fetcher)
@@ -134,7 +140,7 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
         backends, clients = _backends(settings, engines)
         parts += clients
         listeners.append(_gateway_listener(settings, backends))
-    return Product(tuple(listeners), tuple(parts))
+    return Product(tuple(listeners), tuple(parts), fetcher)
 
 
 def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:

@@ -39,7 +39,7 @@ def serve(
 
 async def _run(made: Product, log_level: str) -> None:
     try:
-        await serving.serve(made.listeners, log_level=log_level)
+        await serving.serve(made.listeners, log_level=log_level, when_stopping=made.stop_waiting)
     finally:
         await made.close()
 

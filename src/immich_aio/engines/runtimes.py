@@ -39,16 +39,22 @@ class Choice:
         return f"{name} {self.precision} on {self.device.upper()}"
 
 
-def choose(runtime: Runtime, device: Device, workers: int) -> Choice:
-    """What to run on. Raises UnavailableError where what is asked for is not installed here."""
+def choose(
+    runtime: Runtime, device: Device, workers: int, *, setting: str = "OCR_RUNTIME"
+) -> Choice:
+    """What to run on; ``setting`` is where ``runtime`` comes from.
+
+    Raises UnavailableError where what is asked for is not installed here.
+    """
+    forced = f"forced by {setting}"
     if device == "cuda" or (device == "auto" and runtime != "openvino" and has_cuda()):
-        return _cuda_choice(runtime, workers)
+        return _cuda_choice(runtime, workers, setting)
     if runtime == "openvino":
         _require("openvino", "pip install 'immich-aio[openvino]'")
-        return Choice("openvino", "cpu", openvino_precision(), workers, "forced by a setting")
+        return Choice("openvino", "cpu", openvino_precision(), workers, forced)
     if runtime == "onnxruntime" or not is_installed("openvino"):
         _require("onnxruntime", "pip install 'immich-aio[cpu]'")
-        why = "forced by a setting" if runtime == "onnxruntime" else "OpenVINO is not installed"
+        why = forced if runtime == "onnxruntime" else "OpenVINO is not installed"
         return Choice("onnxruntime", "cpu", "f32", workers, why)
     return _automatic(workers)
 
@@ -65,14 +71,14 @@ def _automatic(workers: int) -> Choice:
     return Choice("openvino", "cpu", "f32", workers, "ONNX Runtime is not installed")
 
 
-def _cuda_choice(runtime: Runtime, workers: int) -> Choice:
+def _cuda_choice(runtime: Runtime, workers: int, setting: str) -> Choice:
     if not has_cuda():
         raise UnavailableError(
             "DEVICE=cuda, but ONNX Runtime sees no CUDA here; install 'immich-aio[cuda]' and the "
             "NVIDIA driver, or set DEVICE=cpu."
         )
     if runtime == "openvino":
-        raise UnavailableError("OpenVINO does not run on CUDA; take another runtime or DEVICE=cpu.")
+        raise UnavailableError(f"OpenVINO does not run on CUDA; set {setting}=auto or DEVICE=cpu.")
     return Choice("onnxruntime", "cuda", "f32", workers, "an NVIDIA GPU is present")
 
 

@@ -24,7 +24,8 @@ def clip_choice(
 
     Raises UnavailableError for what is not installed here or does not go together.
     """
-    choice = dataclasses.replace(choose(runtime, device, workers=1), threads=threads)
+    found = choose(runtime, device, workers=1, setting="CLIP_RUNTIME")
+    choice = dataclasses.replace(found, threads=threads)
     if precision == "auto":
         return _automatic(choice, runtime)
     if (why := _refusal(choice, precision)) is not None:

@@ -86,7 +86,7 @@ class Graph:
 
     def __init__(self, weights: Weights, precision: Precision) -> None:
         self._weights = weights
-        self._precision = precision
+        self.precision = precision
         self._stream = TensorProto.FLOAT16 if precision == "f16" else TensorProto.FLOAT
         self._nodes: list[onnx.NodeProto] = []
         self._tensors: dict[str, TensorProto] = {}
@@ -135,10 +135,10 @@ class Graph:
 
     def dense(self, name: str, x: str, weight: Array, bias: Array | None = None) -> str:
         """``x · weightᵀ + bias``, multiplied in the graph's precision; weight (out, in)."""
-        if self._precision == "int8":
+        if self.precision == "int8":
             product = self._quantised_product(name, x, weight)
         else:
-            kind = _TYPES[self._precision]
+            kind = _TYPES[self.precision]
             stored = self.stored_half(f"{name}.weight", weight)
             turned = self.op("Transpose", self.cast(stored, kind), perm=[1, 0])
             product = self.to_stream(self.op("MatMul", self.cast(x, kind), turned))

@@ -5,17 +5,41 @@ from __future__ import annotations
 from immich_aio.engines.clip.architecture import VisionTransformer
 from immich_aio.engines.clip.graph import Array, Graph, Tensors
 
+Names = tuple[str, ...]
+
 EPSILON = 1e-5
+
+ROW_BLOCK = 64
+"""OpenVINO's kernels for bf16 take rows in such blocks, divided among the threads: a multiplication
+of 197 rows, as ViT-B-16 has tokens, took as long as one of 256."""
 
 
 def vision_transformer(graph: Graph, pixels: str, tensors: Tensors, of: VisionTransformer) -> str:
     """From normalised pixels (batch, 3, side, side) to the vector before it is scaled."""
-    x = _norm(graph, _tokens(graph, pixels, tensors, of), tensors, "visual.ln_pre")
+    tokens = _norm(graph, _tokens(graph, pixels, tensors, of), tensors, "visual.ln_pre")
+    groups = _groups(graph, tokens, (of.side // of.patch) ** 2 + 1)
     for layer in range(of.layers):
-        x = _block(graph, x, tensors, of, layer)
-    x = graph.op("Reshape", x, graph.ints(0, of.width))
+        groups = _layer(graph, groups, tensors, of, layer)
+    x = graph.op("Reshape", groups[0], graph.ints(0, of.width))
     x = _norm(graph, x, tensors, "visual.ln_post")
     return graph.project("visual.proj", x, tensors("visual.proj"))
+
+
+def _groups(graph: Graph, tokens: str, count: int) -> list[str]:
+    """All tokens, or in bf16 those that fill no block and then the others.
+
+    Groups pass through every layer side by side and meet in attention only, which makes a lone
+    picture an eighth faster (45 against 51 ms), and eight at once a hundredth slower. The token for
+    the whole picture is the first of the first group.
+    """
+    rest = count % ROW_BLOCK
+    if graph.precision != "bf16" or rest in {0, count}:
+        return [tokens]
+    cuts = ((0, rest), (rest, count))
+    return [
+        graph.op("Slice", tokens, graph.ints(start), graph.ints(end), graph.ints(1))
+        for start, end in cuts
+    ]
 
 
 def _tokens(graph: Graph, pixels: str, tensors: Tensors, of: VisionTransformer) -> str:
@@ -33,18 +57,26 @@ def _tokens(graph: Graph, pixels: str, tensors: Tensors, of: VisionTransformer) 
     return graph.op("Concat", whole, patches, axis=1)
 
 
-def _block(graph: Graph, x: str, tensors: Tensors, of: VisionTransformer, layer: int) -> str:
+def _layer(
+    graph: Graph, groups: list[str], tensors: Tensors, of: VisionTransformer, number: int
+) -> list[str]:
     """One residual layer. Only the first token leaves the last one, so no other is computed."""
-    name = f"visual.transformer.resblocks.{layer}"
-    normed = _norm(graph, x, tensors, f"{name}.ln_1")
+    name = f"visual.transformer.resblocks.{number}"
+    normed = [_norm(graph, group, tensors, f"{name}.ln_1") for group in groups]
     weight, bias = tensors(f"{name}.attn.in_proj_weight"), tensors(f"{name}.attn.in_proj_bias")
-    if layer == of.layers - 1:
-        x = graph.first_token(x)
-        parts = _parts_for_first(graph, normed, f"{name}.attn", weight, bias)
+    if number == of.layers - 1:
+        groups = [graph.first_token(groups[0])]
+        queries, keys, values = _parts_for_first(graph, normed, f"{name}.attn", weight, bias)
     else:
-        query, key, value = graph.split(graph.dense(f"{name}.attn.in", normed, weight, bias), 3)
-        parts = query, key, value
-    seen = graph.attention(parts, of.heads, of.width)
+        together = (graph.dense(f"{name}.attn.in", group, weight, bias) for group in normed)
+        queries, keys, values = zip(*(graph.split(each, 3) for each in together), strict=True)
+    key, value = _joined(graph, keys), _joined(graph, values)
+    seen = (graph.attention((query, key, value), of.heads, of.width) for query in queries)
+    pairs = zip(groups, seen, strict=True)
+    return [_after_attention(graph, group, each, tensors, name) for group, each in pairs]
+
+
+def _after_attention(graph: Graph, x: str, seen: str, tensors: Tensors, name: str) -> str:
     x = graph.op("Add", x, _dense(graph, seen, tensors, f"{name}.attn.out_proj"))
     hidden = _norm(graph, x, tensors, f"{name}.ln_2")
     hidden = _quick_gelu(graph, _dense(graph, hidden, tensors, f"{name}.mlp.c_fc"))
@@ -52,13 +84,19 @@ def _block(graph: Graph, x: str, tensors: Tensors, of: VisionTransformer, layer:
 
 
 def _parts_for_first(
-    graph: Graph, x: str, name: str, weight: Array, bias: Array
-) -> tuple[str, str, str]:
+    graph: Graph, groups: list[str], name: str, weight: Array, bias: Array
+) -> tuple[Names, Names, Names]:
     """Keys and values of all tokens, but the query of the first alone."""
     width = len(bias) // 3
-    query = graph.dense(f"{name}.q", graph.first_token(x), weight[:width], bias[:width])
-    key, value = graph.split(graph.dense(f"{name}.kv", x, weight[width:], bias[width:]), 2)
-    return query, key, value
+    first = graph.first_token(groups[0])
+    query = graph.dense(f"{name}.q", first, weight[:width], bias[:width])
+    pairs = (graph.dense(f"{name}.kv", group, weight[width:], bias[width:]) for group in groups)
+    keys, values = zip(*(graph.split(pair, 2) for pair in pairs), strict=True)
+    return (query,), keys, values
+
+
+def _joined(graph: Graph, groups: Names) -> str:
+    return groups[0] if len(groups) == 1 else graph.op("Concat", *groups, axis=1)
 
 
 def _quick_gelu(graph: Graph, x: str) -> str:

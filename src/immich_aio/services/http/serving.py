@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
@@ -30,17 +30,36 @@ class Listener:
     port_setting: str
 
 
-async def serve(listeners: Sequence[Listener], *, log_level: str) -> None:
+async def _nothing() -> None:
+    pass
+
+
+async def serve(
+    listeners: Sequence[Listener],
+    *,
+    log_level: str,
+    when_stopping: Callable[[], Awaitable[None]] = _nothing,
+) -> None:
     """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
 
-    Raises BadInputError when an address cannot be listened on.
+    ``when_stopping`` is for ending what they might wait for without need. Raises BadInputError when
+    an address cannot be listened on.
     """
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
+    stopping = asyncio.Event()
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(_bound(listener)) for listener in listeners]
-        stack.enter_context(_stop_on_signals(servers))
+        stack.enter_context(_stop_on_signals(servers, stopping))
+        watch = asyncio.create_task(_after(stopping, when_stopping))
         pairs = zip(servers, sockets, strict=True)
         await asyncio.gather(*(server.serve([one]) for server, one in pairs))
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _after(stopping: asyncio.Event, do: Callable[[], Awaitable[None]]) -> None:
+    await stopping.wait()
+    await do()
 
 
 class _Server(uvicorn.Server):
@@ -88,10 +107,12 @@ def _why_not(listener: Listener, error: OSError | UnicodeError) -> str:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> Iterator[None]:
+def _stop_on_signals(servers: Sequence[uvicorn.Server], stopping: asyncio.Event) -> Iterator[None]:
     """On the first signal finish what runs; on the second stop at once."""
+    loop = asyncio.get_running_loop()
 
     def stop(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stopping.set)
         for server in servers:
             server.force_exit = server.should_exit
             server.should_exit = True
