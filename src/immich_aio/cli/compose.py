@@ -18,7 +18,7 @@ from immich_aio.upstream.immich_ml import ImmichMlClient
 from immich_aio.upstream.mt_photos import MtPhotosClient
 
 if TYPE_CHECKING:  # a gateway alone must start without what it imports
-    from immich_aio.services.ai.app import Engines
+    from immich_aio.services.ai.service import Engines
 
 DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
 DEFAULT_CLIP_MODEL = "ViT-B-16"
@@ -144,7 +144,7 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
 
 
 def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:
-    from immich_aio.services.ai.app import Engines  # noqa: PLC0415
+    from immich_aio.services.ai.service import Engines  # noqa: PLC0415
 
     ocr, clip = ocr_engine(settings), clip_engine(settings, fetcher)
     at_start = [ocr.warm_up] if "ocr" in settings.preloaded else []
@@ -156,7 +156,8 @@ def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:
 
 
 def _ai_listener(settings: Settings, engines: Engines) -> Listener:
-    from immich_aio.services.ai.app import AiServiceConfig, create_app  # noqa: PLC0415
+    from immich_aio.services.ai.app import create_app  # noqa: PLC0415
+    from immich_aio.services.ai.service import AiServiceConfig  # noqa: PLC0415
 
     key = settings.api_auth_key.get_secret_value()
     config = AiServiceConfig(key, key != WELL_KNOWN_KEY, settings.image_limits.max_bytes)

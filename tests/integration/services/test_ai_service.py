@@ -23,7 +23,8 @@ from immich_aio.errors import (
     TooLargeError,
     UnavailableError,
 )
-from immich_aio.services.ai.app import MT_PHOTOS_OPTIONS, AiServiceConfig, Engines, create_app
+from immich_aio.services.ai.app import create_app
+from immich_aio.services.ai.service import MT_PHOTOS_OPTIONS, AiServiceConfig, Engines
 from tests.integration.services.live import (
     RESULT,
     VECTOR,

@@ -18,8 +18,8 @@ from immich_aio.errors import (
     TimeoutExceededError,
     UpstreamError,
 )
-from immich_aio.services.ai.app import AiServiceConfig, Engines
 from immich_aio.services.ai.app import create_app as ai_app
+from immich_aio.services.ai.service import AiServiceConfig, Engines
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.predict import Backends
 from immich_aio.upstream.mt_photos import MtPhotosClient
