@@ -10,14 +10,24 @@ from hypothesis import settings
 
 from immich_aio.settings import Settings
 
+NO_HUB = "http://127.0.0.1:9"
+"""Nobody listens there: a test that names no hub of its own reaches none."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Take every setting out of the environment, also for the processes that tests start."""
-    names = {name for name in os.environ if name.lower() in Settings.model_fields}
-    before = {name: os.environ.pop(name) for name in names}
-    yield
-    os.environ.update(before)
+    """Take every setting and proxy out of the environment, also for the processes that tests start.
+
+    The hubs of models are set to an address at which there is none.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            is_setting = name.lower() in {*Settings.model_fields, "server_restart_time"}
+            if is_setting or name.lower().endswith("_proxy"):
+                environment.delenv(name)
+        environment.setenv("HF_ENDPOINT", NO_HUB)
+        environment.setenv("MODELSCOPE_ENDPOINT", NO_HUB)
+        yield
 
 
 # In CI the same examples every time: a run fails for what changed, not for what luck found.

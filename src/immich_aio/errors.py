@@ -8,7 +8,9 @@ AioError
 ├── UnauthorizedError        unauthorized  the api-key is missing or wrong
 ├── OverloadedError          overloaded    the queue is full; carries ``retry_after``
 ├── UnavailableError         unavailable   a part that is needed is absent or switched off
-│   └── ModelMissingError    unavailable   model files are not on this machine
+│   ├── ModelMissingError    unavailable   model files are not on this machine
+│   ├── ModelFetchError      unavailable   model files could not be fetched; carries ``definite``
+│   └── BadCheckpointError   unavailable   a model file is damaged, or is something else
 ├── UpstreamError            upstream      another server failed or answered nonsense
 ├── TimeoutExceededError     timeout       an answer did not come in time
 ├── CancelledWorkError       cancelled     the caller hung up; nobody waits for the result
@@ -99,7 +101,20 @@ class UnavailableError(AioError):
 
 
 class ModelMissingError(UnavailableError):
-    """The model files are not on this machine; run './aio doctor' to see what is missing."""
+    """The model files are not on this machine; run 'immich-aio models list' to see what is here."""
+
+
+class ModelFetchError(UnavailableError):
+    """The model files could not be fetched; set MODEL_SOURCES to a source that can be reached."""
+
+    def __init__(self, message: str | None = None, *, definite: bool = False) -> None:
+        super().__init__(message)
+        self.definite = definite
+        """Whether trying again is of no use until somebody changes something."""
+
+
+class BadCheckpointError(UnavailableError):
+    """The checkpoint cannot be used; pull it again, or import another file."""
 
 
 class UpstreamError(AioError):

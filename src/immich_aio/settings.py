@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
+from immich_aio.engines.model_files.sources import HUGGINGFACE, MODELSCOPE, Source, parse_sources
 from immich_aio.errors import BadInputError
 
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
@@ -42,13 +44,15 @@ class Settings(BaseSettings):
     )
     immich_api: str | None = Field(
         None,
-        description="Immich's own machine-learning server, such as http://localhost:3003. CLIP and "
-        "faces go there; without it they are answered 503.",
+        description="Immich's own machine-learning server, such as http://localhost:3003. What is "
+        "not answered here goes there: faces, and CLIP unless CLIP_MODEL is set. Without it that "
+        "is answered 503.",
     )
     mt_photos_api: str | None = Field(
         None,
-        description="An AI service speaking the MT-Photos protocol. Unset, OCR runs in process; "
-        "with `--roles gateway` it defaults to http://localhost:8060.",
+        description="An AI service speaking the MT-Photos protocol, for OCR, and for CLIP if "
+        "CLIP_MODEL is set. Unset, both run in process; with `--roles gateway` it defaults to "
+        "http://localhost:8060.",
     )
     mt_photos_api_key: SecretStr = Field(
         SecretStr(WELL_KNOWN_KEY), description="Key sent to MT_PHOTOS_API."
@@ -87,6 +91,88 @@ class Settings(BaseSettings):
         description="Longest side in pixels at which text is searched. Larger finds smaller print "
         "and costs time by its square.",
     )
+    clip_model: str | None = Field(
+        None,
+        description="Chinese-CLIP model that answers Immich's smart search: RN50, ViT-B-16, "
+        "ViT-L-14, ViT-L-14-336, ViT-H-14, or the name of an imported one. Larger ones find more, "
+        "and are slower and take more memory. Unset, Immich's CLIP goes to IMMICH_API, and "
+        "MT-Photos' gets ViT-B-16.",
+    )
+    clip_immich_models: str = Field(
+        ",".join(name for names in STAND_INS.values() for name in names),
+        description="The names of Immich's CLIP models, separated by commas, to which CLIP_MODEL "
+        "answers; `*` stands for all. Others go to IMMICH_API.",
+    )
+    clip_runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
+        "auto",
+        description="`auto` takes OpenVINO where the CPU multiplies bf16, ONNX Runtime elsewhere.",
+    )
+    clip_precision: Literal["auto", "f32", "bf16", "f16", "int8"] = Field(
+        "auto",
+        description="`auto` takes bf16 where the CPU multiplies it, f16 on a GPU, f32 elsewhere. "
+        "`int8` takes a third less memory than bf16 and is faster than f32; vectors are a little "
+        "less exact.",
+    )
+    clip_batch: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="Images or texts that wait and are encoded together. More is a little faster "
+        "under load, and takes more memory; a GPU takes 32 whatever this is.",
+    )
+    clip_queue_size: int = Field(
+        64,
+        ge=1,
+        description="Images that may wait for their vector. When it is full callers get 429 at "
+        "once; a longer queue refuses later and holds more uploads in memory.",
+    )
+    clip_download_root: Path = Field(
+        Path("models/clip"),
+        description="Folder of the CLIP checkpoints, such as clip_cn_vit-b-16.pt; files that are "
+        "there are used as they are. A model takes 0.3 to 3.8 GB.",
+    )
+    model_sources: str = Field(
+        "huggingface,modelscope",
+        description="Where models are fetched from, in this order: `huggingface`, `modelscope`, or "
+        "the URL of a folder on a web server that has the files. Naming fewer fails sooner where "
+        "one cannot be reached.",
+    )
+    hf_endpoint: str = Field(
+        HUGGINGFACE, description="Hugging Face, or a mirror that can be reached where it cannot."
+    )
+    modelscope_endpoint: str = Field(MODELSCOPE, description="ModelScope, or a mirror of it.")
+    model_download: bool = Field(
+        True,
+        description="Whether a service fetches a model that is missing, in the background. Off, "
+        "nothing is downloaded but by `immich-aio models pull`, and requests for it fail at once.",
+    )
+    model_wait: float = Field(
+        900.0,
+        ge=0,
+        le=86_400,
+        description="Seconds an image waits for a model that is being fetched. Immich loses a job "
+        "that fails, so longer loses fewer; its other jobs wait meanwhile.",
+    )
+    query_wait: float = Field(
+        10.0,
+        ge=0,
+        le=86_400,
+        description="Seconds a text query waits for a model that is being fetched. A person waits "
+        "with it, so it is shorter than MODEL_WAIT.",
+    )
+    model_preload: str = Field(
+        "ocr",
+        description="Which models are loaded at the start, of `ocr` and `clip`, separated by a "
+        "comma, or `none`: the first request is faster, and memory is taken before it is needed.",
+    )
+    model_ttl: float = Field(
+        300.0,
+        ge=0,
+        validation_alias=AliasChoices("model_ttl", "server_restart_time"),
+        description="Seconds without a request after which a model is unloaded and its memory "
+        "given back; the next request loads it again, in about a second. 0 keeps it for ever. The "
+        "name of mt-photos-ai, SERVER_RESTART_TIME, works too.",
+    )
     max_upload_mb: int = Field(
         64, ge=1, le=1024, description="Largest upload in MiB; larger ones are answered 413."
     )
@@ -101,7 +187,7 @@ class Settings(BaseSettings):
         "info", description="How much is logged."
     )
 
-    @field_validator("immich_api", "mt_photos_api")
+    @field_validator("immich_api", "mt_photos_api", "hf_endpoint", "modelscope_endpoint")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -112,6 +198,27 @@ class Settings(BaseSettings):
         parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
         _ = parts.port
         return value.rstrip("/")
+
+    @field_validator("model_sources")
+    @classmethod
+    def _names_sources(cls, value: str) -> str:
+        parse_sources(value, huggingface=HUGGINGFACE, modelscope=MODELSCOPE)
+        return value
+
+    @field_validator("model_preload")
+    @classmethod
+    def _names_engines(cls, value: str) -> str:
+        if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "none"}:
+            raise ValueError("takes ocr, clip, both separated by a comma, or none")
+        return value
+
+    @field_validator("clip_download_root")
+    @classmethod
+    def _may_begin_at_home(cls, value: Path) -> Path:
+        try:
+            return value.expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:
@@ -133,6 +240,13 @@ class Settings(BaseSettings):
         return ImageLimits(self.max_upload_mb * 1024 * 1024, self.max_megapixels * 1_000_000)
 
     @property
+    def sources(self) -> tuple[Source, ...]:
+        """MODEL_SOURCES at the endpoints that are set."""
+        return parse_sources(
+            self.model_sources, huggingface=self.hf_endpoint, modelscope=self.modelscope_endpoint
+        )
+
+    @property
     def has_well_known_key(self) -> bool:
         """Whether the AI service can be used by anyone who reaches it."""
         return self.api_auth_key.get_secret_value() == WELL_KNOWN_KEY
@@ -146,7 +260,17 @@ class Settings(BaseSettings):
             return self.host != "localhost"
 
     @property
-    def remote_ocr(self) -> str | None:
+    def clip_names(self) -> tuple[str, ...]:
+        """CLIP_IMMICH_MODELS one by one."""
+        return _listed(self.clip_immich_models)
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """MODEL_PRELOAD one by one."""
+        return _listed(self.model_preload)
+
+    @property
+    def remote_ai(self) -> str | None:
         """MT_PHOTOS_API, unless that is this process's own AI service."""
         if self.mt_photos_api is None:
             return None
@@ -154,3 +278,7 @@ class Settings(BaseSettings):
         ours = {"localhost", "127.0.0.1", "::1", self.host.lower()}
         own = parts.hostname in ours and (parts.port or 80) == self.http_port
         return None if own else self.mt_photos_api
+
+
+def _listed(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())

@@ -339,3 +339,12 @@ async def test_where_the_well_known_key_still_holds_nobody_is_asked_for_one(
         assert await read(opened) > 3
         await context.close()
         service.stop()
+
+
+async def test_the_foot_names_the_model_of_smart_search_and_what_fits_in_immich(
+    page: Page,
+) -> None:
+    foot = page.locator("#clip")
+    await expect(foot).to_contain_text("Smart search: ViT-B-16")
+    await expect(foot).to_contain_text("vectors of 512 · not here yet")
+    await expect(foot).to_contain_text("in Immich: ViT-B-32__openai or ViT-B-16__openai")

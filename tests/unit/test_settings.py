@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from immich_aio.domain.clip_models import STAND_INS
+from immich_aio.engines.model_files.sources import Source
 from immich_aio.errors import BadInputError
 from immich_aio.settings import WELL_KNOWN_KEY, Settings
 
@@ -21,8 +23,15 @@ PREDECESSORS = {
     "MT_PHOTOS_API": ("http://npu:8060", "http://npu:8060"),
     "MT_PHOTOS_API_KEY": ("their key", SecretStr("their key")),
     "DEVICE": ("cuda", "cuda"),
+    "CLIP_MODEL": ("ViT-L-14", "ViT-L-14"),
+    "CLIP_DOWNLOAD_ROOT": ("/models/clip", Path("/models/clip")),
 }
-DEFAULTS = {"HTTP_PORT": 8060, "PORT": 8080, "API_AUTH_KEY": SecretStr(WELL_KNOWN_KEY)}
+DEFAULTS = {
+    "HTTP_PORT": 8060,
+    "PORT": 8080,
+    "API_AUTH_KEY": SecretStr(WELL_KNOWN_KEY),
+    "CLIP_DOWNLOAD_ROOT": Path("./models/clip"),
+}
 
 
 @pytest.mark.parametrize("name", PREDECESSORS)
@@ -32,7 +41,33 @@ def test_the_predecessors_variables_still_work(name: str, monkeypatch: pytest.Mo
     assert getattr(Settings.load(None), name.lower()) == wanted
 
 
-def test_the_predecessors_ports_and_key_are_the_defaults() -> None:
+def test_the_predecessors_idle_time_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_RESTART_TIME", "77")
+    assert Settings.load(None).model_ttl == 77
+
+
+@pytest.mark.parametrize(
+    ("written", "preloaded"),
+    [("ocr", ("ocr",)), ("ocr, clip", ("ocr", "clip")), ("none", ("none",))],
+)
+def test_models_to_load_at_the_start_are_listed(
+    written: str, preloaded: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_PRELOAD", written)
+    assert Settings.load(None).preloaded == preloaded
+
+
+def test_clip_answers_to_the_stand_ins_unless_other_names_are_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings.load(None).clip_names == tuple(
+        name for names in STAND_INS.values() for name in names
+    )
+    monkeypatch.setenv("CLIP_IMMICH_MODELS", " a , b::c,")
+    assert Settings.load(None).clip_names == ("a", "b::c")
+
+
+def test_the_predecessors_ports_key_and_folder_are_the_defaults() -> None:
     settings = Settings.load(None)
     assert {name: getattr(settings, name.lower()) for name in DEFAULTS} == DEFAULTS
     assert settings.mt_photos_api_key.get_secret_value() == "mt_photos_ai_extra"
@@ -43,6 +78,9 @@ def test_nothing_is_open_to_the_network_unless_asked_for() -> None:
 
 
 BAD = [
+    ("MODEL_PRELOAD", "ocr,faces"),
+    ("CLIP_PRECISION", "f64"),
+    ("MODEL_TTL", "-1"),
     ("HTTP_PORT", "eighty"),
     ("HTTP_PORT", "70000"),
     ("PORT", "-1"),
@@ -58,6 +96,17 @@ BAD = [
     ("OCR_QUEUE_SIZE", "0"),
     ("UPSTREAM_TIMEOUT", "0"),
     ("UPSTREAM_TIMEOUT", "nan"),
+    ("MODEL_SOURCES", "huggingface,github"),
+    ("MODEL_SOURCES", "ftp://nas/models"),
+    ("MODEL_SOURCES", "http://nas/models?key=1"),
+    ("MODEL_SOURCES", " , "),
+    ("HF_ENDPOINT", "hf-mirror.com"),
+    ("MODELSCOPE_ENDPOINT", "https://"),
+    ("MODEL_DOWNLOAD", "perhaps"),
+    ("MODEL_WAIT", "-1"),
+    ("MODEL_WAIT", "inf"),
+    ("QUERY_WAIT", "nan"),
+    ("CLIP_DOWNLOAD_ROOT", "~nobody-of-this-name/models"),
     ("MAX_UPLOAD_MB", "1e99"),
     ("MAX_MEGAPIXELS", "0"),
     ("LOG_LEVEL", "chatty"),
@@ -172,7 +221,7 @@ def test_an_mt_photos_server_that_is_this_process_means_ocr_in_this_process(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ocr is None
+    assert Settings.load(None).remote_ai is None
 
 
 @pytest.mark.parametrize("environment", OTHERS, ids=str)
@@ -181,7 +230,7 @@ def test_any_other_mt_photos_server_is_asked(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ocr == environment["MT_PHOTOS_API"]
+    assert Settings.load(None).remote_ai == environment["MT_PHOTOS_API"]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +264,33 @@ def test_a_key_of_ones_own_is_told_from_the_well_known_one(monkeypatch: pytest.M
     assert Settings.load(None).has_well_known_key
     monkeypatch.setenv("API_AUTH_KEY", "our own")
     assert not Settings.load(None).has_well_known_key
+
+
+def test_models_come_from_hugging_face_then_modelscope_at_the_endpoints_that_are_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://hf-mirror.example/")
+    monkeypatch.delenv("MODELSCOPE_ENDPOINT")
+    assert Settings.load(None).sources == (
+        Source("huggingface", "https://hf-mirror.example"),
+        Source("modelscope", "https://modelscope.cn"),
+    )
+
+
+@pytest.mark.parametrize(("written", "allowed"), [("on", True), ("off", False), ("OFF", False)])
+def test_downloads_are_switched_on_and_off_in_words(
+    written: str, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DOWNLOAD", written)
+    assert Settings.load(None).model_download is allowed
+
+
+def test_the_folder_of_models_may_lie_at_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLIP_DOWNLOAD_ROOT", "~/models")
+    assert Settings.load(None).clip_download_root == tmp_path / "models"
 
 
 # ---- Secrets and documentation
@@ -252,6 +328,8 @@ def test_the_documentation_tells_the_default(name: str) -> None:
     default = Settings.model_fields[name].default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
+    elif isinstance(default, bool):
+        default = "on" if default else "off"
     elif isinstance(default, float):
         default = f"{default:g}"
     assert row == ("–" if default is None else f"`{default}`")

@@ -19,7 +19,9 @@ def bench(
 ) -> None:
     """Measure ours against the baseline, side by side; '--json' ends in one line of JSON."""
     folder = Path(immich_aio.__file__).parents[2] / "bench"
-    names = sorted(path.stem for path in folder.glob("*.py") if "def main(" in path.read_text())
+    names = sorted(
+        path.stem for path in folder.glob("*.py") if "def main(arguments" in path.read_text()
+    )
     if name not in names:
         known = ", ".join(names) or "none here; run it from a checkout with ./aio bench"
         raise BadInputError(f"There is no benchmark '{name}'. Known: {known}.")

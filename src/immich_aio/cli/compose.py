@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from immich_aio.engines.cores import usable_cores
-from immich_aio.engines.protocol import OcrReader
+from immich_aio.engines.model_files.fetcher import ModelFetcher
+from immich_aio.engines.model_files.folder import ModelFolder
+from immich_aio.engines.protocol import ClipEncoder, OcrReader
 from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.predict import Backends
@@ -15,7 +17,12 @@ from immich_aio.settings import WELL_KNOWN_KEY, Settings
 from immich_aio.upstream.immich_ml import ImmichMlClient
 from immich_aio.upstream.mt_photos import MtPhotosClient
 
+if TYPE_CHECKING:  # a gateway alone must start without what it imports
+    from immich_aio.services.ai.service import Engines
+
 DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
+DEFAULT_CLIP_MODEL = "ViT-B-16"
+"""What mt-photos-ai answers with where nothing is set."""
 
 
 def ocr_engine(settings: Settings) -> OcrReader:
@@ -24,7 +31,7 @@ def ocr_engine(settings: Settings) -> OcrReader:
     try:
         from immich_aio.engines.ocr.engine import OcrEngine, OcrEngineConfig  # noqa: PLC0415
         from immich_aio.engines.ocr.models import model_folder  # noqa: PLC0415
-        from immich_aio.engines.sessions import choose  # noqa: PLC0415
+        from immich_aio.engines.runtimes import choose  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(
             f"OCR cannot run here ({error}): pip install 'immich-aio[cpu]', or start a gateway "
@@ -39,8 +46,57 @@ def ocr_engine(settings: Settings) -> OcrReader:
             queue_size=settings.ocr_queue_size,
             detection_side=settings.ocr_side,
             limits=settings.image_limits,
+            idle_seconds=settings.model_ttl,
         )
     )
+
+
+def model_folder(settings: Settings) -> ModelFolder:
+    """The folder of CLIP checkpoints."""
+    return ModelFolder(settings.clip_download_root)
+
+
+def model_fetcher(settings: Settings) -> ModelFetcher:
+    """What gives services their CLIP checkpoint, fetching it where MODEL_DOWNLOAD allows."""
+    return ModelFetcher(model_folder(settings), settings.sources, allowed=settings.model_download)
+
+
+def clip_engine(settings: Settings, fetcher: ModelFetcher) -> ClipEncoder:
+    """The CLIP engine of this process; its model need not be here yet.
+
+    Raises UnavailableError where nothing can run it.
+    """
+    try:
+        from immich_aio.engines.clip.choice import clip_choice  # noqa: PLC0415  # as above
+        from immich_aio.engines.clip.engine import ClipEngine, ClipEngineConfig  # noqa: PLC0415
+        from immich_aio.engines.clip.source import ModelSource  # noqa: PLC0415
+    except ImportError as error:
+        raise UnavailableError(
+            f"CLIP cannot run here ({error}): pip install 'immich-aio[cpu]'."
+        ) from None
+
+    choice = clip_choice(
+        settings.clip_runtime, settings.device, settings.clip_precision, usable_cores()
+    )
+    folder = model_folder(settings)
+    name = folder.name_of(settings.clip_model or DEFAULT_CLIP_MODEL)
+    source = ModelSource(
+        name,
+        choice.precision,
+        folder.places(name).file,
+        lambda patience: fetcher.checkpoint(name, patience),
+        lambda: fetcher.how_far(name),
+    )
+    config = ClipEngineConfig(
+        choice=choice,
+        queue_size=settings.clip_queue_size,
+        batch=settings.clip_batch,
+        idle_seconds=settings.model_ttl,
+        image_patience=settings.model_wait,
+        text_patience=settings.query_wait,
+        limits=settings.image_limits,
+    )
+    return ClipEngine(config, source)
 
 
 class Part(Protocol):
@@ -57,6 +113,12 @@ class Product:
 
     listeners: tuple[Listener, ...]
     parts: tuple[Part, ...]
+    fetcher: ModelFetcher | None = None
+
+    async def stop_waiting(self) -> None:
+        """Have requests that wait for a model answered, for it will not come any more."""
+        if self.fetcher is not None:
+            await self.fetcher.close()
 
     async def close(self) -> None:
         """Close every part."""
@@ -68,24 +130,38 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
     """The apps of the chosen roles over shared backends."""
     listeners: list[Listener] = []
     parts: list[Part] = []
-    engine = None
+    engines = fetcher = None
     if "ai" in roles:
-        engine = ocr_engine(settings)
-        parts.append(engine)
-        listeners.append(_ai_listener(settings, engine))
+        fetcher = model_fetcher(settings)
+        engines = _engines(settings, fetcher)
+        parts += [engines.ocr, engines.clip, fetcher]
+        listeners.append(_ai_listener(settings, engines))
     if "gateway" in roles:
-        ocr, immich = _ocr_backend(settings, engine), _immich(settings)
-        parts += [part for part in (ocr, immich) if part is not None and part is not engine]
-        listeners.append(_gateway_listener(settings, Backends(ocr, immich)))
-    return Product(tuple(listeners), tuple(parts))
+        backends, clients = _backends(settings, engines)
+        parts += clients
+        listeners.append(_gateway_listener(settings, backends))
+    return Product(tuple(listeners), tuple(parts), fetcher)
 
 
-def _ai_listener(settings: Settings, engine: OcrReader) -> Listener:
-    from immich_aio.services.ai.app import AiServiceConfig, create_app  # noqa: PLC0415
+def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:
+    from immich_aio.services.ai.service import Engines  # noqa: PLC0415
+
+    ocr, clip = ocr_engine(settings), clip_engine(settings, fetcher)
+    at_start = [ocr.warm_up] if "ocr" in settings.preloaded else []
+    if "clip" in settings.preloaded:
+        at_start.append(clip.warm_up)
+    elif settings.clip_model is not None:
+        at_start.append(clip.prepare)
+    return Engines(ocr, clip, tuple(at_start))
+
+
+def _ai_listener(settings: Settings, engines: Engines) -> Listener:
+    from immich_aio.services.ai.app import create_app  # noqa: PLC0415
+    from immich_aio.services.ai.service import AiServiceConfig  # noqa: PLC0415
 
     key = settings.api_auth_key.get_secret_value()
     config = AiServiceConfig(key, key != WELL_KNOWN_KEY, settings.image_limits.max_bytes)
-    app = create_app(config, engine)
+    app = create_app(config, engines)
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")
 
 
@@ -94,16 +170,22 @@ def _gateway_listener(settings: Settings, backends: Backends) -> Listener:
     return Listener("gateway", app, settings.host, settings.port, "PORT")
 
 
+def _backends(settings: Settings, engines: Engines | None) -> tuple[Backends, list[Part]]:
+    """Who answers the gateway's requests, and those of them that are clients of other servers."""
+    immich = _immich(settings)
+    clients: list[Part] = [immich] if immich is not None else []
+    ours = settings.clip_model is not None
+    if engines is not None and settings.remote_ai is None:
+        clip = engines.clip if ours else None
+        return Backends(engines.ocr, immich, clip, settings.clip_names), clients
+    url = settings.remote_ai or settings.mt_photos_api or DEFAULT_MT_PHOTOS_API
+    key = settings.mt_photos_api_key.get_secret_value()
+    remote = MtPhotosClient(url, key, settings.upstream_timeout, settings.clip_model or "")
+    names = settings.clip_names
+    return Backends(remote, immich, remote if ours else None, names), [*clients, remote]
+
+
 def _immich(settings: Settings) -> ImmichMlClient | None:
     if settings.immich_api is None:
         return None
     return ImmichMlClient(settings.immich_api, settings.upstream_timeout)
-
-
-def _ocr_backend(settings: Settings, engine: OcrReader | None) -> OcrReader | MtPhotosClient:
-    remote = settings.remote_ocr
-    if engine is not None and remote is None:
-        return engine
-    url = remote or settings.mt_photos_api or DEFAULT_MT_PHOTOS_API
-    key = settings.mt_photos_api_key.get_secret_value()
-    return MtPhotosClient(url, key, settings.upstream_timeout)

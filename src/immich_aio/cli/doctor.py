@@ -11,6 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from immich_aio import __version__
+from immich_aio.cli.compose import model_folder
+from immich_aio.cli.models import dimension_of
+from immich_aio.domain.clip_models import immich_dimension
+from immich_aio.engines.clip.converted import conversions
 from immich_aio.engines.cores import cpu_flags, cpu_name, usable_cores
 from immich_aio.errors import AioError
 from immich_aio.settings import Settings
@@ -26,7 +30,8 @@ def doctor() -> None:
     settings = Settings.load()
     findings = [
         *_machine(),
-        *_engine(settings),
+        *_ocr(settings),
+        *_clip(settings),
         *_doors(settings),
         *asyncio.run(_upstreams(settings)),
     ]
@@ -44,9 +49,9 @@ def _machine() -> list[Finding]:
     ]
 
 
-def _engine(settings: Settings) -> list[Finding]:
+def _ocr(settings: Settings) -> list[Finding]:
     def choice() -> str:
-        from immich_aio.engines.sessions import choose  # noqa: PLC0415  # absent in a gateway
+        from immich_aio.engines.runtimes import choose  # noqa: PLC0415  # absent in a gateway
 
         workers = settings.ocr_workers or usable_cores()
         found = choose(settings.ocr_runtime, settings.device, workers)
@@ -58,8 +63,52 @@ def _engine(settings: Settings) -> list[Finding]:
         return f"PP-OCRv6 small in {model_folder()}"
 
     # A gateway that has its OCR done elsewhere lacks nothing.
-    mark = "bad" if settings.remote_ocr is None else "warn"
+    mark = "bad" if settings.remote_ai is None else "warn"
     return [_checked("OCR engine", choice, mark), _checked("OCR models", models, mark)]
+
+
+def _clip(settings: Settings) -> list[Finding]:
+    if settings.clip_model is None:
+        told = "not set: Immich's CLIP goes to IMMICH_API, MT-Photos' gets ViT-B-16"
+        return [("ok", "CLIP_MODEL", told)]
+
+    def choice() -> str:
+        from immich_aio.engines.clip.choice import clip_choice  # noqa: PLC0415  # as above
+
+        found = clip_choice(
+            settings.clip_runtime, settings.device, settings.clip_precision, usable_cores()
+        )
+        return f"{found.description}, {found.threads} threads: {found.reason}"
+
+    mark = "bad" if settings.remote_ai is None else "warn"
+    return [_checked("CLIP engine", choice, mark), *_clip_model(settings, mark)]
+
+
+def _clip_model(settings: Settings, otherwise: str) -> list[Finding]:
+    """Which model it is, whether it is here, and under which of Immich's names it answers."""
+    state = model_folder(settings).state(settings.clip_model or "")
+    dimension = dimension_of(state)
+    found = f"{state.name}, vectors of {dimension or 'unknown'} numbers, {state.path}"
+    mark = "ok"
+    if state.size is None and not conversions(state.path):
+        mark, remedy = otherwise, f"run 'immich-aio models pull {state.name}'"
+        if state.official is None:
+            remedy = f"run 'immich-aio models import FILE --as {state.name}'"
+        elif settings.model_download:
+            mark, remedy = "warn", f"fetched when the service starts, or {remedy}"
+        found = f"{found}: {state.status}; {remedy}"
+    return [(mark, "CLIP_MODEL", found), _immich_names(settings, dimension)]
+
+
+def _immich_names(settings: Settings, dimension: int | None) -> Finding:
+    fitting = [
+        name
+        for name in settings.clip_names
+        if dimension is None or immich_dimension(name) in (None, dimension)
+    ]
+    told = ", ".join(fitting) or "none of CLIP_IMMICH_MODELS has vectors of that length"
+    mark = "ok" if fitting else "bad"
+    return (mark, "in Immich", f"choose as CLIP model: {told}")
 
 
 def _checked(name: str, look: Callable[[], str], otherwise: str) -> Finding:
@@ -86,8 +135,8 @@ def _doors(settings: Settings) -> list[Finding]:
 
 async def _upstreams(settings: Settings) -> list[Finding]:
     return [
-        await _upstream("IMMICH_API", settings.immich_api, "CLIP and faces are answered 503"),
-        await _upstream("MT_PHOTOS_API", settings.remote_ocr, "OCR runs in this process"),
+        await _upstream("IMMICH_API", settings.immich_api, "what is not answered here gets 503"),
+        await _upstream("MT_PHOTOS_API", settings.remote_ai, "OCR and CLIP run in this process"),
     ]
 
 

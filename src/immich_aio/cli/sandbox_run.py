@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from immich_aio.cli.compose import product
+from immich_aio.cli.compose import Product, product
 from immich_aio.cli.sandbox_addresses import Addresses, Doors
 from immich_aio.domain.immich import Shape
 from immich_aio.services.http import serving
@@ -152,11 +152,13 @@ class _Host:
         made = product(settings, frozenset({"gateway", "ai"}))
         listeners = self._doors.listeners(made.listeners, self._stand.miniature.app)
         try:
-            await serving.serve(listeners, log_level=settings.log_level, meanwhile=self._meanwhile)
+            await serving.serve(
+                listeners, log_level=settings.log_level, meanwhile=lambda: self._meanwhile(made)
+            )
         finally:
             await made.close()
 
-    async def _meanwhile(self) -> None:
+    async def _meanwhile(self, made: Product) -> None:
         """Fill the library and work, while everything is served."""
         self._ending.in_order = True
         addresses = Addresses.of(self._doors, self._stand)
@@ -169,6 +171,7 @@ class _Host:
                 task.result()
         finally:
             await _cancelled(tasks)
+            await made.stop_waiting()
             await self._stand.worker.close()  # jobs that run still have their gateway
 
     async def _fill(self, addresses: Addresses) -> NoReturn:

@@ -39,7 +39,7 @@ def serve(
 
 async def _run(made: Product, log_level: str) -> None:
     try:
-        await serving.serve(made.listeners, log_level=log_level)
+        await serving.serve(made.listeners, log_level=log_level, when_stopping=made.stop_waiting)
     finally:
         await made.close()
 
@@ -57,7 +57,10 @@ def _announce(settings: Settings, roles: frozenset[str]) -> None:
     if "gateway" in roles:
         log.info("gateway     http://%s:%d/ (Immich's machine-learning URL)", host, settings.port)
         if settings.immich_api is None:
-            log.info("IMMICH_API is not set: CLIP and faces are answered 503")
+            what = "faces" if settings.clip_model else "CLIP and faces"
+            log.info("IMMICH_API is not set: %s are answered 503", what)
+        if settings.clip_model is not None:
+            log.info("smart search by Chinese-CLIP %s", settings.clip_model)
     if "ai" in roles:
         log.info("AI service  http://%s:%d/ (a page to try it)", host, settings.http_port)
         if settings.has_well_known_key and settings.listens_beyond_loopback:

@@ -25,18 +25,28 @@ class TextLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Timings:
-    """Where the time of one inference went, in milliseconds."""
+class OcrTimings:
+    """Where the time of reading one image went, in milliseconds."""
 
     queue: float = 0.0
     decode: float = 0.0
     detect: float = 0.0
     recognise: float = 0.0
 
-    @property
-    def total(self) -> float:
-        """The sum of all stages, in milliseconds."""
-        return self.queue + self.decode + self.detect + self.recognise
+
+@dataclass(frozen=True, slots=True)
+class ClipTimings:
+    """Where the time of making one vector went, in milliseconds.
+
+    ``encode`` is that of the batch the vector was made in.
+    """
+
+    queue: float = 0.0
+    decode: float = 0.0
+    encode: float = 0.0
+
+
+Timings = OcrTimings | ClipTimings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class OcrResult:
     lines: tuple[TextLine, ...]
     width: int
     height: int
-    timings: Timings = field(default_factory=Timings, compare=False)
+    timings: OcrTimings = field(default_factory=OcrTimings, compare=False)
 
     @property
     def text(self) -> str:
@@ -61,6 +71,7 @@ class Embedding:
     vector: NDArray[np.float32]
     width: int | None = None
     height: int | None = None
+    timings: ClipTimings = field(default_factory=ClipTimings, compare=False)
 
     def __eq__(self, other: object) -> bool:
         return (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from immich_aio.domain.results import OcrResult
+from immich_aio.domain.clip_models import ClipModel
+from immich_aio.domain.results import Embedding, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 
 
@@ -20,20 +21,8 @@ class EngineHealth:
     running: int
 
 
-class OcrBackend(Protocol):
-    """Reads the text of images: an engine of this process, or a server that has one."""
-
-    async def read(self, image_file: bytes, options: OcrOptions) -> OcrResult:
-        """The text of one image file (its bytes as uploaded).
-
-        Raises BadImageError or TooLargeError for what cannot be decoded, OverloadedError at once
-        when the queue is full. A cancelled call costs no inference.
-        """
-        ...
-
-
-class OcrReader(OcrBackend, Protocol):
-    """An engine of this process."""
+class Engine(Protocol):
+    """What every engine of this process can do."""
 
     async def warm_up(self) -> None:
         """Load the models before the first request needs them."""
@@ -49,4 +38,48 @@ class OcrReader(OcrBackend, Protocol):
 
     async def close(self) -> None:
         """Finish what runs, refuse what waits, stop the workers."""
+        ...
+
+
+class OcrBackend(Protocol):
+    """Reads the text of images: an engine of this process, or a server that has one."""
+
+    async def read(self, image_file: bytes, options: OcrOptions) -> OcrResult:
+        """The text of one image file (its bytes as uploaded).
+
+        Raises BadImageError or TooLargeError for what cannot be decoded, OverloadedError at once
+        when the queue is full. A cancelled call costs no inference.
+        """
+        ...
+
+
+class OcrReader(OcrBackend, Engine, Protocol):
+    """An engine of this process."""
+
+
+class ClipBackend(Protocol):
+    """Makes CLIP vectors: an engine of this process, or a server that has one."""
+
+    async def encode_image(self, image_file: bytes) -> Embedding:
+        """The vector of one image file (its bytes as uploaded), of length 1.
+
+        Raises as ``OcrBackend.read``, ModelMissingError or TimeoutExceededError where the model is
+        not there (in time).
+        """
+        ...
+
+    async def encode_text(self, text: str) -> Embedding:
+        """The vector of a text, of length 1. Raises as ``encode_image``."""
+        ...
+
+    def model(self) -> ClipModel:
+        """Which model it is."""
+        ...
+
+
+class ClipEncoder(ClipBackend, Engine, Protocol):
+    """An engine of this process."""
+
+    async def prepare(self) -> None:
+        """Have the model's files ready, but nothing loaded, before the first request."""
         ...

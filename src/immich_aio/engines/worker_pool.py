@@ -11,7 +11,6 @@ workers, and the models' weights are in memory once.
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import threading
 import time
@@ -20,13 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from immich_aio.engines.handover import settle
 from immich_aio.engines.memory import trim_memory
 from immich_aio.errors import CancelledWorkError, OverloadedError, UnavailableError
 
 Worker = TypeVar("Worker")
 Result = TypeVar("Result")
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -202,7 +200,7 @@ class WorkerPool(Generic[Worker]):
         except BaseException as error:  # noqa: BLE001  # whatever it was, the caller must hear of it
             _settle(job, error)
         else:
-            _settle(job, None, result)
+            _settle(job, result)
         if worker is not None and not self._kept(worker, epoch):
             worker = None  # the last to hold it, so that its memory can go back
             trim_memory()
@@ -215,21 +213,7 @@ class WorkerPool(Generic[Worker]):
             return True
 
 
-def _settle(job: _Job[Any], error: BaseException | None, result: Any = None) -> None:  # noqa: ANN401  # a job's result is its caller's business
-    """Hand the outcome to the caller's event loop, unless nobody waits any more."""
-    if job.caller is None:
-        return
-    loop, future = job.caller
-
-    def tell() -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-
-    try:
-        loop.call_soon_threadsafe(tell)
-    except RuntimeError:  # the loop was closed while we worked: nobody is left to tell
-        log.debug("a result came after its event loop had closed")
+def _settle(job: _Job[Any], outcome: object) -> None:
+    """Hand the outcome to the caller's event loop; a helper's work has none."""
+    if job.caller is not None:
+        settle(*job.caller, outcome)

@@ -27,6 +27,7 @@ class HttpClient:
         path: str,
         *,
         data: object = None,
+        json: object = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The open response.
@@ -34,7 +35,9 @@ class HttpClient:
         Raises UpstreamError or TimeoutExceededError, also while the response is read.
         """
         with self._seam():
-            sent = self._open().request(method, self.url + path, data=data, headers=headers)
+            sent = self._open().request(
+                method, self.url + path, data=data, json=json, headers=headers
+            )
             async with sent as response:
                 yield response
 

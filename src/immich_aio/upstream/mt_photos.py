@@ -6,8 +6,10 @@ import dataclasses
 import io
 
 import aiohttp
+import numpy as np
 
-from immich_aio.domain.results import OcrResult
+from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS, ClipModel
+from immich_aio.domain.results import Embedding, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.errors import OverloadedError, UpstreamError
 from immich_aio.upstream.http import HttpClient
@@ -16,10 +18,14 @@ from immich_aio.wire.image_file import read_size
 
 
 class MtPhotosClient:
-    """OCR by another server. It takes no thresholds, so they are applied to what it answers."""
+    """OCR and CLIP by another server, whose CLIP model is said to be ``clip_model``.
 
-    def __init__(self, url: str, api_key: str, timeout: float) -> None:
+    It takes no thresholds for OCR, so they are applied to what it answers.
+    """
+
+    def __init__(self, url: str, api_key: str, timeout: float, clip_model: str = "") -> None:
         self._http = HttpClient("MT_PHOTOS_API", url, timeout, {"api-key": api_key})
+        self._clip_model = clip_model
 
     async def read(self, image_file: bytes, options: OcrOptions) -> OcrResult:
         """The text of one image file.
@@ -27,20 +33,37 @@ class MtPhotosClient:
         Raises BadImageError, UpstreamError, OverloadedError or TimeoutExceededError.
         """
         width, height = read_size(image_file)
-        form = aiohttp.FormData()
-        form.add_field("file", io.BytesIO(image_file), filename="image")
-        async with self._http.request("POST", "/ocr", data=form) as response:
-            body = await response.read()
-            self._check(response)
+        body = await self._send("/ocr", data=_form(image_file))
         result = mt_photos.parse_ocr(body, width, height)
         lines = tuple(line for line in result.lines if line.text_score >= options.min_text_score)
         return dataclasses.replace(result, lines=lines)
+
+    async def encode_image(self, image_file: bytes) -> Embedding:
+        """The vector of one image file, of length 1. Raises as ``read``."""
+        width, height = read_size(image_file)
+        body = await self._send("/clip/img", data=_form(image_file))
+        return dataclasses.replace(_normalised(body), width=width, height=height)
+
+    async def encode_text(self, text: str) -> Embedding:
+        """The vector of a text, of length 1. Raises as ``read``, but for BadImageError."""
+        return _normalised(await self._send("/clip/txt", json={"text": text}))
+
+    def model(self) -> ClipModel:
+        """Which model the other server is said to have; the protocol does not tell."""
+        dimension = CN_CLIP_DIMENSIONS.get(self._clip_model)
+        return ClipModel(self._clip_model, dimension, f"at {self._http.url}")
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
 
-    def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _send(self, path: str, *, data: object = None, json: object = None) -> bytes:
+        async with self._http.request("POST", path, data=data, json=json) as response:
+            body = await response.read()
+            self._check(response, path)
+        return body
+
+    def _check(self, response: aiohttp.ClientResponse, path: str) -> None:
         if response.status == 401:
             raise UpstreamError(
                 f"MT_PHOTOS_API at {self._http.url} refuses the key; set MT_PHOTOS_API_KEY."
@@ -53,5 +76,20 @@ class MtPhotosClient:
             )
         if response.status != 200:
             raise UpstreamError(
-                f"MT_PHOTOS_API at {self._http.url} answered {response.status} to /ocr."
+                f"MT_PHOTOS_API at {self._http.url} answered {response.status} to {path}."
             )
+
+
+def _form(image_file: bytes) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("file", io.BytesIO(image_file), filename="image")
+    return form
+
+
+def _normalised(body: bytes) -> Embedding:
+    """The vector in a reply, scaled to length 1, which not every server does."""
+    vector = mt_photos.parse_clip(body).vector.astype(np.float64)
+    length = float(np.linalg.norm(vector))
+    if not length > 0:
+        raise UpstreamError("The MT-Photos server answered a vector of zeros.")
+    return Embedding((vector / length).astype(np.float32))

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, ImageFile
 from PIL import Image as Pillow
 from PIL.AvifImagePlugin import AvifImageFile
@@ -39,6 +37,7 @@ from immich_aio.wire.image_kind import (
     webp_chunk,
     webp_size,
 )
+from immich_aio.wire.image_pixels import flattened, pixels_of
 
 ENOUGH_SIDE = 4000
 """As many pixels on the longer side as text detection can use."""
@@ -85,8 +84,6 @@ _TURNS = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
-_STRIP_ROWS = 128
-_STRIPS_FROM = 16_000_000
 
 
 def decode(
@@ -100,24 +97,34 @@ def decode(
 
     Raises ``BadImageError``, and ``TooLargeError`` before anything is decoded.
     """
-    if memoryview(data).nbytes > limits.max_bytes:
-        raise TooLargeError(
-            f"The upload is {memoryview(data).nbytes / 2**20:.1f} MB, over the limit of "
-            f"{limits.max_bytes / 2**20:g} MB; raise MAX_UPLOAD_MB if it is meant to pass."
-        )
-    data = bytes(data)
+    data = _within(data, limits)
     kind = kind_of(data)
     with _codec_errors(kind):
         picture, (width, height), whole = _loaded(kind, data, limits, target_side)
         orientation = _orientation(picture.info)  # none for a TIFF: Pillow has turned it, size too
-        flat = _flattened(picture)
+        flat = flattened(picture)
         del picture  # four bytes a pixel that need not live beside the next copy
         if orientation in _TURNS:
             flat = flat.transpose(_TURNS[orientation])
-        pixels = _pixels(flat)
+        pixels = pixels_of(flat)
     if not whole and bool((pixels == pixels[0, 0]).all()):
-        raise BadImageError(f"This {kind} is cut off before any of its picture; send it again.")
+        raise _cut_too_soon(kind)
     return Image(pixels, *_upright((width, height), orientation))
+
+
+def load_upright(data: bytes | memoryview, limits: ImageLimits) -> Pillow.Image:
+    """Read every pixel of the picture in an upload, upright, in whatever mode the file has.
+
+    For who must do as others do with Pillow; ``decode`` is for who wants pixels. Raises as that.
+    """
+    data = _within(data, limits)
+    kind = kind_of(data)
+    with _codec_errors(kind):
+        picture, _, whole = _loaded(kind, data, limits, None)
+        if not whole and _is_plain(picture):
+            raise _cut_too_soon(kind)
+        turn = _TURNS.get(_orientation(picture.info))
+        return picture if turn is None else picture.transpose(turn)
 
 
 def read_size(data: bytes | memoryview) -> tuple[int, int]:
@@ -158,6 +165,28 @@ def _codec_errors(kind: ImageKind) -> Iterator[None]:
             f"This {kind} is damaged, cut off or empty, and cannot be decoded ({detail}); "
             f"send a sound image: {ACCEPTED}."
         ) from error
+
+
+def _within(data: bytes | memoryview, limits: ImageLimits) -> bytes:
+    """Give the upload as bytes; refuses one that is over the limit."""
+    size = memoryview(data).nbytes
+    if size > limits.max_bytes:
+        raise TooLargeError(
+            f"The upload is {size / 2**20:.1f} MB, over the limit of "
+            f"{limits.max_bytes / 2**20:g} MB; raise MAX_UPLOAD_MB if it is meant to pass."
+        )
+    return bytes(data)
+
+
+def _is_plain(picture: Pillow.Image) -> bool:
+    """Tell whether every pixel has one colour."""
+    extrema = picture.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in bands)
+
+
+def _cut_too_soon(kind: ImageKind) -> BadImageError:
+    return BadImageError(f"This {kind} is cut off before any of its picture; send it again.")
 
 
 def _refuse_oversize(size: tuple[int, int], limits: ImageLimits) -> None:
@@ -241,60 +270,3 @@ def _orientation(info: dict[Any, Any]) -> int:
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation >= 5 else size
-
-
-def _flattened(picture: Pillow.Image) -> Pillow.Image:
-    """Make it mode RGB, transparency laid over white."""
-    if picture.mode[0] in "IF":  # I, I;16, I;16B, F: Pillow would clip them at 255
-        return _eight_bit(picture).convert("RGB")
-    if picture.has_transparency_data:
-        if picture.mode == "La":  # Pillow has no way from here to RGBA that keeps the alpha
-            picture = picture.convert("LA")
-        picture = picture.convert("RGBA")
-        white = Pillow.new("RGB", picture.size, "white")
-        white.paste(picture, (0, 0), picture)
-        return white
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _eight_bit(picture: Pillow.Image) -> Pillow.Image:
-    """Scale grey of more than eight bits."""
-    values = np.asarray(picture)
-    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
-    if picture.mode.startswith("I;16"):
-        bits = 12 if tags.get(ExifTags.Base.BitsPerSample) == (12,) else 16
-        grey = (values >> (bits - 8)).astype(np.uint8)
-    else:
-        grey = _scaled(values)
-    if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # white is zero, which Pillow
-        grey = 255 - grey  # heeds for eight bits only
-    clear = picture.info.get("transparency")
-    if isinstance(clear, int):
-        grey[values == clear] = 255
-    return Pillow.fromarray(grey)
-
-
-def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Map numbers of unknown range to 0…255: by the first usual range that holds them all."""
-    values = values.astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    for top in (1.0, 255.0, 65535.0):
-        if low >= 0 and high <= top:
-            low, high = 0.0, top
-            break
-    values = np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
-    return ((values - low) * (255 / ((high - low) or 1.0)) + 0.5).astype(np.uint8)
-
-
-def _pixels(picture: Pillow.Image) -> NDArray[np.uint8]:
-    width, height = picture.size
-    if width * height < _STRIPS_FROM:
-        return np.asarray(picture)
-    # At once is faster, but holds every pixel three times for a moment.
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _STRIP_ROWS):
-        bottom = min(top + _STRIP_ROWS, height)
-        pixels[top:bottom] = np.asarray(picture.crop((0, top, width, bottom)))
-    pixels.flags.writeable = False
-    return pixels

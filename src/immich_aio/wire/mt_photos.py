@@ -22,15 +22,20 @@ from numpy.typing import NDArray
 
 from immich_aio.domain.geometry import Rect
 from immich_aio.domain.results import Embedding, Face, FacesResult, OcrResult, TextLine
-from immich_aio.errors import InternalError, UpstreamError
-from immich_aio.wire.json_reader import is_utf8, shown
+from immich_aio.errors import BadInputError, InternalError, UpstreamError
+from immich_aio.wire.json_reader import is_utf8, read_json, shown
 
 _TITLE = "immich-aio"
 _LINK = "https://github.com/MT-Photos/mt-photos-ai"
 _FAR = 1e9  # no pixel lies further out
 _SLACK = 0.01  # rounding may carry a score this far past 0…1
 
-# ---- As a server: the bodies of replies
+# ---- As a server: the bodies of requests and replies
+
+
+def parse_text(body: bytes) -> str:
+    """Read the request to ``/clip/txt``, such as ``{"text": "飞机"}``. Raises BadInputError."""
+    return read_json(body, "body", BadInputError).get("text").text()
 
 
 def ocr_reply(result: OcrResult) -> dict[str, object]:

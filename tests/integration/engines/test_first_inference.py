@@ -10,10 +10,10 @@ import pytest
 PROGRAM = """
 import os, sys, threading
 import numpy as np
-from immich_aio.engines import sessions
+from immich_aio.engines import runtimes, sessions
 from immich_aio.engines.ocr.models import CLASSIFIER, model_folder
 
-model = sessions.load(model_folder() / CLASSIFIER, sessions.choose("openvino", "cpu", 2))
+model = sessions.load(model_folder() / CLASSIFIER, runtimes.choose("openvino", "cpu", 2))
 sys.setswitchinterval(1e-7)
 both = threading.Barrier(2)
 
@@ -48,10 +48,10 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 import numpy as np
-from immich_aio.engines import sessions
+from immich_aio.engines import runtimes, sessions
 from immich_aio.engines.ocr.models import CLASSIFIER, model_folder
 
-choice = sessions.choose("openvino", "cpu", 1)
+choice = runtimes.choose("openvino", "cpu", 1)
 session = sessions.load(model_folder() / CLASSIFIER, choice).session()
 session.run(np.zeros((1, 3, 48, 192), np.float32))
 assert sys.modules["openvino_telemetry"] is None

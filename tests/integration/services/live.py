@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import numpy as np
 import uvicorn
+from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
+from immich_aio.domain.clip_models import ClipModel
 from immich_aio.domain.geometry import Quad
-from immich_aio.domain.results import OcrResult, TextLine, Timings
+from immich_aio.domain.results import ClipTimings, Embedding, OcrResult, OcrTimings, TextLine
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.protocol import EngineHealth
 
@@ -30,7 +33,7 @@ RESULT = OcrResult(
     ),
     width=200,
     height=100,
-    timings=Timings(queue=1, decode=2, detect=3, recognise=4),
+    timings=OcrTimings(queue=1, decode=2, detect=3, recognise=4),
 )
 
 
@@ -78,6 +81,56 @@ class EngineDouble:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+VECTOR = np.full(512, 512**-0.5, np.float32)
+
+
+class ClipDouble:
+    """A CLIP engine that answers ``result`` or raises it.
+
+    It stands in where a test is about who is asked and how failures are said, not about vectors.
+    """
+
+    def __init__(
+        self, result: NDArray[np.float32] | BaseException = VECTOR, *, dimension: int | None = 512
+    ) -> None:
+        self.result = result
+        self.dimension = dimension
+        self.images: list[bytes] = []
+        self.texts: list[str] = []
+        self.released = 0
+
+    async def encode_image(self, image_file: bytes) -> Embedding:
+        self.images.append(image_file)
+        return self._embedding(200, 100)
+
+    async def encode_text(self, text: str) -> Embedding:
+        self.texts.append(text)
+        return self._embedding(None, None)
+
+    def model(self) -> ClipModel:
+        return ClipModel("ViT-B-16", self.dimension, "a double")
+
+    async def prepare(self) -> None:
+        """Nothing to fetch."""
+
+    async def warm_up(self) -> None:
+        """Nothing to load."""
+
+    async def release(self) -> None:
+        self.released += 1
+
+    def health(self) -> EngineHealth:
+        return EngineHealth(True, "a CLIP double", workers=2, waiting=0, running=0)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _embedding(self, width: int | None, height: int | None) -> Embedding:
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return Embedding(self.result, width, height, ClipTimings(queue=1, decode=2, encode=3))
 
 
 class _Server(uvicorn.Server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,23 +17,41 @@ from immich_aio.errors import (
     AioError,
     BadImageError,
     InternalError,
+    ModelMissingError,
     OverloadedError,
+    TimeoutExceededError,
     TooLargeError,
     UnavailableError,
 )
-from immich_aio.services.ai.app import MT_PHOTOS_OPTIONS, AiServiceConfig, create_app
-from tests.integration.services.live import RESULT, EngineDouble, Reply, ask, live, send_form
+from immich_aio.services.ai.app import create_app
+from immich_aio.services.ai.service import MT_PHOTOS_OPTIONS, AiServiceConfig, Engines
+from tests.integration.services.live import (
+    RESULT,
+    VECTOR,
+    ClipDouble,
+    EngineDouble,
+    Reply,
+    ask,
+    live,
+    send_form,
+)
 
 KEY = "a key of our own"
 MIB = 1024 * 1024
-KEYED = ("/check", "/ocr", "/ocr/lines", "/restart", "/restart_v2")
+KEYED = ("/check", "/ocr", "/ocr/lines", "/clip/img", "/clip/txt", "/restart", "/restart_v2")
 
 
 @contextlib.asynccontextmanager
 async def service(
-    engine: EngineDouble | None = None, *, key: str = KEY, is_secret: bool = True
+    engine: EngineDouble | None = None,
+    *,
+    clip: ClipDouble | None = None,
+    key: str = KEY,
+    is_secret: bool = True,
 ) -> AsyncIterator[str]:
-    app = create_app(AiServiceConfig(key, is_secret, MIB), engine or EngineDouble())
+    ocr = engine or EngineDouble()
+    engines = Engines(ocr, clip or ClipDouble(), (ocr.warm_up,))
+    app = create_app(AiServiceConfig(key, is_secret, MIB), engines)
     async with live(app) as url:
         yield url
 
@@ -84,6 +103,22 @@ async def test_the_status_tells_what_the_page_shows_and_no_key(url: str) -> None
     assert reply.json["engine"] == "a double"
     assert reply.json["key_required"] is True
     assert KEY.encode() not in reply.body
+
+
+async def test_the_status_names_the_clip_model_and_the_names_in_immich_that_fit(url: str) -> None:
+    assert (await ask(f"{url}/aio/status")).json["clip"] == {
+        "model": "ViT-B-16",
+        "dimension": 512,
+        "state": "a double",
+        "engine": "a CLIP double",
+        "immich_names": ["ViT-B-32__openai", "ViT-B-16__openai"],
+    }
+
+
+async def test_the_status_is_told_while_nothing_is_known_of_the_model() -> None:
+    async with service(clip=ClipDouble(dimension=None)) as url:
+        clip = (await ask(f"{url}/aio/status")).json["clip"]
+    assert (clip["dimension"], clip["immich_names"]) == (None, [])
 
 
 async def test_the_status_says_when_the_key_is_the_one_everyone_knows() -> None:
@@ -261,7 +296,7 @@ async def test_models_that_cannot_be_loaded_are_said_in_the_log_and_the_service_
     engine.failure_to_load = UnavailableError("The disk is on fire.")
     async with service(engine) as url:
         assert (await ask(f"{url}/ping")).status == 200
-    assert "could not be loaded: The disk is on fire." in caplog.text
+    assert "could not be made ready: The disk is on fire." in caplog.text
 
 
 # ---- Documentation
@@ -277,20 +312,21 @@ async def test_every_route_is_documented(url: str) -> None:
 
 
 def test_no_route_is_added_past_the_documentation() -> None:
-    app = create_app(AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=MIB), EngineDouble())
+    config = AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=MIB)
+    app = create_app(config, Engines(EngineDouble(), ClipDouble()))
     bare = {route.path for route in app.routes if isinstance(route, Route | Mount)}
     documentation = {"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"}
     assert bare == {*documentation, "/static"}
 
 
-async def test_the_documentation_says_which_routes_take_the_key_and_which_an_image(
+async def test_the_documentation_says_which_routes_take_the_key_and_which_a_body(
     url: str,
 ) -> None:
     paths: dict[str, Any] = (await ask(f"{url}/openapi.json")).json["paths"]
     for path, methods in paths.items():
         operation = methods.get("post") or methods["get"]
         assert bool(operation.get("security")) == (path in KEYED), path
-        assert ("requestBody" in operation) == path.startswith("/ocr"), path
+        assert ("requestBody" in operation) == path.startswith(("/ocr", "/clip")), path
 
 
 async def test_a_wrong_method_and_an_unknown_route_are_problems_too(url: str) -> None:
@@ -298,3 +334,84 @@ async def test_a_wrong_method_and_an_unknown_route_are_problems_too(url: str) ->
         reply = await ask(f"{url}{path}", method)
         assert reply.status == status
         assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+# ---- CLIP
+
+
+async def send_text(url: str, body: bytes, key: str = KEY) -> Reply:
+    headers = {"api-key": key, "Content-Type": "application/json"}
+    return await ask(f"{url}/clip/txt", "POST", headers=headers, data=body)
+
+
+async def test_an_images_vector_is_a_list_of_strings_of_sixteen_decimals() -> None:
+    clip = ClipDouble()
+    async with service(clip=clip) as url:
+        reply = await send_form(f"{url}/clip/img", key=KEY, file=b"image")
+    assert reply.status == 200
+    assert reply.json == {"result": [f"{number:.16f}" for number in VECTOR.tolist()]}
+    assert reply.headers["Server-Timing"] == "queue;dur=1.0, decode;dur=2.0, encode;dur=3.0"
+    assert clip.images == [b"image"]
+
+
+async def test_a_texts_vector_has_the_same_shape() -> None:
+    clip = ClipDouble()
+    async with service(clip=clip) as url:
+        reply = await send_text(url, '{"text": "飞机", "model": "ignored"}'.encode())
+    assert len(reply.json["result"]) == 512
+    assert clip.texts == ["飞机"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "body: is not JSON"),
+        (b"[]", "body: must be an object"),
+        (b"{}", "body.text: is missing"),
+        (b'{"text": 5}', "body.text: must be text"),
+        (b'{"text": "\\ud83d"}', "body.text: must be text"),
+    ],
+)
+async def test_a_request_that_is_none_is_said_as_mt_photos_wants(body: bytes, told: str) -> None:
+    async with service() as url:
+        reply = await send_text(url, body)
+    assert reply.status == 200
+    assert reply.json["result"] == []
+    assert told in reply.json["msg"]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_text_without_end_is_refused(chunked: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b" " * 65536
+
+    async with service() as url:
+        headers = {"api-key": KEY}
+        data = pieces() if chunked else io.BytesIO(b" " * 2_500_000)
+        reply = await ask(f"{url}/clip/txt", "POST", headers=headers, data=data)
+    assert "over the limit of 1024 KiB" in reply.json["msg"]
+
+
+@pytest.mark.parametrize(
+    "error", [BadImageError("No."), ModelMissingError("No."), TimeoutExceededError("No.")]
+)
+async def test_a_vector_that_cannot_be_made_is_a_200_with_a_message(error: AioError) -> None:
+    async with service(clip=ClipDouble(error)) as url:
+        image = await send_form(f"{url}/clip/img", key=KEY, file=b"image")
+        text = await send_text(url, b'{"text": "x"}')
+    for reply in (image, text):
+        assert (reply.status, reply.json) == (200, {"result": [], "msg": "No."})
+
+
+async def test_a_full_clip_queue_is_a_429() -> None:
+    async with service(clip=ClipDouble(OverloadedError(retry_after=7))) as url:
+        reply = await send_form(f"{url}/clip/img", key=KEY, file=b"image")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+
+
+async def test_a_restart_gives_clips_memory_back_too() -> None:
+    clip = ClipDouble()
+    async with service(clip=clip) as url:
+        assert (await ask(f"{url}/restart", "POST", headers={"api-key": KEY})).status == 200
+    assert clip.released == 1

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from immich_aio.domain.results import ClipTimings
 from immich_aio.errors import OverloadedError
 from immich_aio.services.http import errors
 from immich_aio.services.http.metrics import Metrics, RequestMetrics, server_timing
@@ -35,8 +36,9 @@ async def break_down(_request: Request) -> Response:
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     metrics = Metrics("ai")
-    metrics.watch(EngineDouble().health)
+    metrics.watch("ocr", EngineDouble().health)
     metrics.count_ocr(RESULT.timings, 2)
+    metrics.count_clip("text", ClipTimings(queue=1, encode=3))
     routes = [
         Route("/items/{item}", item),
         Route("/refuse", refuse),
@@ -103,8 +105,12 @@ async def test_the_page_says_where_time_went_and_how_busy_the_engine_is(url: str
     assert found["immich_aio_ocr_workers", ()] == 3
     assert found["immich_aio_ocr_running", ()] == 1
     assert found["immich_aio_ocr_waiting", ()] == 0
+    assert found["immich_aio_ocr_loaded", ()] == 1
+    encode = ("immich_aio_clip_stage_seconds_sum", (("kind", "text"), ("stage", "encode")))
+    assert found[encode] == pytest.approx(0.003)
 
 
 def test_the_header_that_says_where_time_went_is_in_milliseconds() -> None:
     wanted = "queue;dur=1.0, decode;dur=2.0, detect;dur=3.0, recognise;dur=4.0"
     assert server_timing(RESULT.timings) == wanted
+    assert server_timing(ClipTimings(1, 2, 3)) == "queue;dur=1.0, decode;dur=2.0, encode;dur=3.0"

@@ -98,7 +98,9 @@ async def _broken(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _read(request: Request, body: bytes) -> Got:
-    """The form, read by our own reader, which has tests of its own."""
+    """The form, if it is one, read by our own reader, which has tests of its own."""
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        return Got(dict(request.headers), body, {}, {})
 
     async def again() -> dict[str, object]:
         return {"type": "http.request", "body": body, "more_body": False}
@@ -121,8 +123,10 @@ async def immich_ml(reply: Answer | None = None, *, held: bool = False) -> Async
 
 
 @contextlib.asynccontextmanager
-async def mt_photos(reply: Answer | None = None, *, held: bool = False) -> AsyncIterator[Server]:
+async def mt_photos(
+    reply: Answer | None = None, *, held: bool = False, path: str = "/ocr"
+) -> AsyncIterator[Server]:
     """A server in the place of an MT-Photos AI server; ``url`` says where."""
-    server = Server("/ocr", reply, held=held)
+    server = Server(path, reply, held=held)
     async with live(server.app) as server.url:
         yield server

@@ -1,4 +1,4 @@
-"""OCR by another server that speaks MT-Photos: its failures are failures, however they look."""
+"""Another server that speaks MT-Photos: its failures are failures, however they look."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 
 from immich_aio.domain.tasks import OcrOptions
@@ -17,12 +18,12 @@ from immich_aio.errors import (
     TimeoutExceededError,
     UpstreamError,
 )
-from immich_aio.services.ai.app import AiServiceConfig
 from immich_aio.services.ai.app import create_app as ai_app
+from immich_aio.services.ai.service import AiServiceConfig, Engines
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.predict import Backends
 from immich_aio.upstream.mt_photos import MtPhotosClient
-from tests.integration.services.live import EngineDouble, Reply, live, send_form
+from tests.integration.services.live import VECTOR, ClipDouble, EngineDouble, Reply, live, send_form
 from tests.integration.upstream.servers import RECEIPT, SIZE, Answer, answer, mt_photos
 
 KEY = "their key"
@@ -49,6 +50,10 @@ ENTRIES = json.dumps(
 )
 
 
+def engines(ocr: EngineDouble, clip: ClipDouble | None = None) -> Engines:
+    return Engines(ocr, clip or ClipDouble())
+
+
 @contextlib.asynccontextmanager
 async def client_of(url: str, timeout: float = 30) -> AsyncIterator[MtPhotosClient]:  # noqa: ASYNC109  # the product's
     client = MtPhotosClient(url, KEY, timeout)
@@ -61,9 +66,10 @@ async def client_of(url: str, timeout: float = 30) -> AsyncIterator[MtPhotosClie
 @contextlib.asynccontextmanager
 async def gateway_to(url: str, key: str = KEY) -> AsyncIterator[str]:
     """The gateway as ``--roles gateway`` starts it."""
-    client = MtPhotosClient(url, key, 30)
+    client = MtPhotosClient(url, key, 30, "ViT-B-16")
+    backends = Backends(client, None, client, ("ViT-B-32__openai", "ViT-L-14__openai"))
     try:
-        async with live(gateway_app(Backends(client, None), 10**8)) as address:
+        async with live(gateway_app(backends, 10**8)) as address:
             yield address
     finally:
         await client.close()
@@ -166,12 +172,85 @@ async def test_a_caller_who_goes_ends_the_request() -> None:
         await server.left.wait()
 
 
+# ---- CLIP
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{"result": ["3.0", "-4.0000000000000000"]}, {"results": [3, -4]}, {"result": [0.3, -0.4]}],
+)
+async def test_a_vector_is_read_in_every_spelling_and_has_length_1(reply: object) -> None:
+    async with (
+        mt_photos(answer(reply), path="/clip/img") as server,
+        client_of(server.url) as client,
+    ):
+        embedding = await client.encode_image(RECEIPT)
+    np.testing.assert_allclose(embedding.vector, [0.6, -0.8], rtol=1e-6)
+    assert (embedding.width, embedding.height) == SIZE
+    (got,) = server.got
+    assert got.parts == {"file": RECEIPT}
+    assert got.headers["api-key"] == KEY
+
+
+async def test_a_text_is_sent_as_json() -> None:
+    async with (
+        mt_photos(answer({"result": ["1", "0"]}), path="/clip/txt") as server,
+        client_of(server.url) as client,
+    ):
+        embedding = await client.encode_text("飞机 ✈")
+    assert embedding.vector.tolist() == [1, 0]
+    assert (embedding.width, embedding.height) == (None, None)
+    assert json.loads(server.got[0].body) == {"text": "飞机 ✈"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (answer({"result": [], "msg": "CUDA out of memory"}), "CUDA out of memory"),
+        (answer({"result": []}), "no vector"),
+        (answer({"result": ["0.0", "0.0"]}), "zeros"),
+        (answer({"result": ["nan", "1"]}), "nan"),
+        (answer({"result": "pass"}), "no vector"),
+        (Answer(500, b"oh"), "answered 500 to /clip/txt"),
+        (Answer(200, b"<html>"), "not JSON"),
+    ],
+)
+async def test_what_is_no_vector_is_a_failure(reply: Answer, told: str) -> None:
+    async with mt_photos(reply, path="/clip/txt") as server, client_of(server.url) as client:
+        with pytest.raises(UpstreamError, match=told):
+            await client.encode_text("飞机")
+
+
+async def test_a_gateway_has_its_vectors_made_by_our_own_ai_service_elsewhere() -> None:
+    clip = ClipDouble()
+    config = AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8)
+    service = ai_app(config, engines(EngineDouble(), clip))
+    entries = json.dumps({"clip": {"visual": {"modelName": "ViT-B-32__openai"}}})
+    async with live(service) as server, gateway_to(server) as url:
+        reply = await send_form(f"{url}/predict", entries=entries, image=RECEIPT)
+    assert reply.status == 200
+    np.testing.assert_allclose(json.loads(reply.json["clip"]), VECTOR, rtol=1e-5)
+    assert clip.images == [RECEIPT]
+
+
+async def test_a_vector_of_another_length_than_immich_expects_is_never_passed_on() -> None:
+    entries = json.dumps({"clip": {"textual": {"modelName": "ViT-B-32__openai"}}})
+    short = answer({"result": ["0.5"] * 511})
+    async with mt_photos(short, path="/clip/txt") as server, gateway_to(server.url) as url:
+        reply = await send_form(f"{url}/predict", entries=entries, text="飞机")
+    assert reply.status == 422
+    assert "ViT-B-32__openai, whose vectors have 512 numbers" in reply.json["detail"]
+    assert "makes 511" in reply.json["detail"]
+
+
 # ---- The gateway with such a server
 
 
 async def test_our_own_ai_service_serves_a_gateway_elsewhere() -> None:
     engine = EngineDouble()
-    service = ai_app(AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), engine)
+    service = ai_app(
+        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), engines(engine)
+    )
     async with live(service) as server, gateway_to(server) as url:
         reply = await predict(url)
     assert reply.status == 200
@@ -182,7 +261,7 @@ async def test_our_own_ai_service_serves_a_gateway_elsewhere() -> None:
 
 async def test_our_own_ai_service_refuses_a_gateway_with_another_key() -> None:
     service = ai_app(
-        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), EngineDouble()
+        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), engines(EngineDouble())
     )
     async with live(service) as server, gateway_to(server, "another key") as url:
         reply = await predict(url)
@@ -197,7 +276,8 @@ async def test_a_failure_of_our_own_ai_service_is_a_failure_of_the_gateway(
     error: AioError, status: int
 ) -> None:
     service = ai_app(
-        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8), EngineDouble(error)
+        AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=10**8),
+        engines(EngineDouble(error)),
     )
     async with live(service) as server, gateway_to(server) as url:
         reply = await predict(url)

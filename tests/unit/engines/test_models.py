@@ -15,7 +15,8 @@ from immich_aio.engines.ocr.models import (
     alphabet_of,
     model_folder,
 )
-from immich_aio.engines.sessions import choose, load
+from immich_aio.engines.runtimes import choose
+from immich_aio.engines.sessions import load
 from immich_aio.errors import ModelMissingError
 
 

@@ -1,24 +1,46 @@
-"""OCR is read here, everything else goes on."""
+"""OCR is ours, CLIP is under the names we answer to, and everything else goes on."""
 
 from __future__ import annotations
 
-from immich_aio.domain.tasks import ClipImageTask, ClipTextTask, FacesTask, OcrTask
+import pytest
+
+from immich_aio.domain.tasks import ClipImageTask, ClipTextTask, FacesTask, OcrTask, Task
 from immich_aio.services.gateway.routing import route
 
-OTHERS = (ClipImageTask("a"), FacesTask("b"), ClipTextTask("c"))
+OURS = ("ViT-B-32__openai",)
+FACES = FacesTask("buffalo_l")
+CLIP: tuple[ClipImageTask | ClipTextTask, ...] = (
+    ClipImageTask("ViT-B-32__openai"),
+    ClipTextTask("ViT-B-32__openai", "zh-CN"),
+)
 
 
-def test_ocr_alone_leaves_nothing_for_immichs_server() -> None:
-    assert route([OcrTask("m")]).immich == ()
+@pytest.mark.parametrize("names", [(), OURS])
+def test_ocr_alone_leaves_nothing_for_immichs_server(names: tuple[str, ...]) -> None:
+    way = route([OcrTask("m")], names)
+    assert (way.ocr, way.clip, way.immich) == (OcrTask("m"), None, ())
 
 
-def test_what_is_not_ocr_goes_to_immichs_server_in_its_order() -> None:
-    way = route(OTHERS)
-    assert way.ocr is None
-    assert way.immich == OTHERS
+@pytest.mark.parametrize("clip", CLIP)
+def test_clip_is_ours_under_the_names_we_answer_to(clip: ClipImageTask | ClipTextTask) -> None:
+    way = route([clip], OURS)
+    assert way.is_ours
+    assert (way.ocr, way.clip, way.immich) == (None, clip, ())
 
 
-def test_a_mixed_request_is_split_and_no_task_is_lost() -> None:
-    way = route([OTHERS[0], OcrTask("m"), *OTHERS[1:]])
-    assert way.ocr == OcrTask("m")
-    assert way.immich == OTHERS
+@pytest.mark.parametrize("clip", CLIP)
+@pytest.mark.parametrize("names", [(), ("ViT-L-14__openai",)])
+def test_clip_under_other_names_goes_to_immichs_server(names: tuple[str, ...], clip: Task) -> None:
+    way = route([clip, FACES], names)
+    assert not way.is_ours
+    assert way.immich == (clip, FACES)
+
+
+@pytest.mark.parametrize("clip", CLIP)
+def test_a_mixed_request_is_split_and_no_task_is_lost(clip: Task) -> None:
+    way = route([FACES, clip, OcrTask("m")], OURS)
+    assert (way.ocr, way.clip, way.immich) == (OcrTask("m"), clip, (FACES,))
+
+
+def test_a_star_takes_every_name() -> None:
+    assert route([ClipTextTask("anything")], ("*",)).clip == ClipTextTask("anything")

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import threading
 import time
 from dataclasses import dataclass
 
 from immich_aio.domain.images import Image, ImageLimits
 from immich_aio.domain.results import OcrResult
 from immich_aio.domain.tasks import OcrOptions
-from immich_aio.engines.memory import trim_memory
+from immich_aio.engines.lifecycle import Lifecycle
 from immich_aio.engines.ocr.detection_plan import enough_side
-from immich_aio.engines.ocr.models import OcrModels, load_models
+from immich_aio.engines.ocr.models import load_models
 from immich_aio.engines.ocr.reader import Reader
 from immich_aio.engines.protocol import EngineHealth
-from immich_aio.engines.sessions import Choice
+from immich_aio.engines.runtimes import Choice
 from immich_aio.engines.worker_pool import Lease, WorkerPool
 from immich_aio.wire.image_file import decode, read_size
 
 
 @dataclass(frozen=True, slots=True)
 class OcrEngineConfig:
-    """How the engine runs; see the settings of the same names."""
+    """How the engine runs; see the settings of the same names. Models unload after
+    ``idle_seconds`` without work, or never where that is 0.
+    """
 
     choice: Choice
     queue_size: int
     detection_side: int
     limits: ImageLimits
+    idle_seconds: float = 0.0
 
 
 class OcrEngine:
@@ -36,8 +38,12 @@ class OcrEngine:
 
     def __init__(self, config: OcrEngineConfig) -> None:
         self._config = config
-        self._models: OcrModels | None = None
-        self._loading = threading.Lock()
+        self._models = Lifecycle(
+            "OCR models",
+            lambda: load_models(config.choice),
+            idle_seconds=config.idle_seconds,
+            unloaded=self._release_readers,
+        )
         self._pool = WorkerPool(
             self._make_reader,
             workers=config.choice.workers,
@@ -60,7 +66,7 @@ class OcrEngine:
     async def release(self) -> None:
         """Give the models' memory back; what runs or waits is still answered."""
         # On a thread: a load under way is waited for, and freeing takes time itself.
-        await asyncio.to_thread(self._release)
+        await asyncio.to_thread(self._models.release)
 
     async def close(self) -> None:
         """Finish what runs, refuse what waits."""
@@ -69,24 +75,19 @@ class OcrEngine:
     def health(self) -> EngineHealth:
         """What it runs on and how busy it is."""
         return EngineHealth(
-            ready=self._models is not None,
+            ready=self._models.loaded,
             description=self._config.choice.description,
             workers=self._pool.workers,
             waiting=self._pool.waiting,
             running=self._pool.running,
         )
 
-    def _release(self) -> None:
-        with self._loading:
-            self._models = None
+    def _release_readers(self) -> None:
         self._pool.release()
-        trim_memory()
 
     def _make_reader(self) -> Reader:
-        with self._loading:  # the second worker waits for the first one's load
-            if self._models is None:
-                self._models = load_models(self._config.choice)
-            return Reader(self._models, self._config.detection_side)
+        with self._models.lease() as models:  # the second worker waits for the first one's load
+            return Reader(models, self._config.detection_side)
 
     def _read(
         self, reader: Reader, image_file: bytes, options: OcrOptions, lease: Lease[Reader]
@@ -95,7 +96,8 @@ class OcrEngine:
         image = decode_enough(image_file, self._config.limits)
         decoded = time.perf_counter()
         lease.checkpoint()
-        result = reader.read(image, options, lease)
+        with self._models.lease():  # so that they are not idle
+            result = reader.read(image, options, lease)
         timings = dataclasses.replace(
             result.timings, queue=lease.waited * 1e3, decode=(decoded - started) * 1e3
         )

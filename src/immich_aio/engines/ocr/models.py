@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from immich_aio.engines.sessions import Choice, Model, load
+from immich_aio.engines.runtimes import Choice
+from immich_aio.engines.sessions import Model, load
 from immich_aio.errors import ModelMissingError
 
 DETECTOR = "PP-OCRv6_det_small.onnx"

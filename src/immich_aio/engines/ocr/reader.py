@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from immich_aio.domain.geometry import Quad
 from immich_aio.domain.images import Image
 from immich_aio.domain.reading_order import reading_order
-from immich_aio.domain.results import OcrResult, TextLine, Timings
+from immich_aio.domain.results import OcrResult, OcrTimings, TextLine
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.ocr.detection_plan import plan_scale
 from immich_aio.engines.ocr.detector import Detector
@@ -49,7 +49,7 @@ class Reader:
         found = time.perf_counter()
         lines = self._lines(image, boxes, options, _Team(lease))
         done = time.perf_counter()
-        timings = Timings(detect=(found - started) * 1e3, recognise=(done - found) * 1e3)
+        timings = OcrTimings(detect=(found - started) * 1e3, recognise=(done - found) * 1e3)
         return OcrResult(lines, image.full_width, image.full_height, timings)
 
     def _lines(

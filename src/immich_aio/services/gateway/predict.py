@@ -11,10 +11,12 @@ import aiohttp
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from immich_aio.domain.tasks import OcrTask, Task
-from immich_aio.engines.protocol import OcrBackend
+from immich_aio.domain.clip_models import mismatch
+from immich_aio.domain.results import Timings
+from immich_aio.domain.tasks import ClipImageTask, OcrTask, Task
+from immich_aio.engines.protocol import ClipBackend, OcrBackend
 from immich_aio.errors import AioError, BadInputError, UnavailableError, UnprocessableError
-from immich_aio.services.gateway.routing import Route, route
+from immich_aio.services.gateway.routing import ClipTask, Route, route
 from immich_aio.services.http.hang_up import unless_hung_up
 from immich_aio.services.http.metrics import Metrics, server_timing
 from immich_aio.services.http.uploads import Part, Upload
@@ -27,10 +29,19 @@ REPLY_HEADERS = ("content-type", "content-length", "content-encoding", "retry-af
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """Who does the work; None where nothing is configured."""
+    """Who does the work; None where nothing is configured.
+
+    ``clip`` answers to the model names ``clip_names``, where ``*`` stands for all.
+    """
 
     ocr: OcrBackend | None
     immich: ImmichMlClient | None
+    clip: ClipBackend | None = None
+    clip_names: tuple[str, ...] = ()
+
+
+Answer = tuple[dict[str, object], Timings | None]
+"""A task's part of the reply, and where its time went if it was done here."""
 
 
 class Predictor:
@@ -38,6 +49,7 @@ class Predictor:
 
     def __init__(self, backends: Backends, max_upload_bytes: int, metrics: Metrics) -> None:
         self._backends = backends
+        self._clip_names = backends.clip_names if backends.clip else ()
         self._max_upload_bytes = max_upload_bytes
         self._metrics = metrics
 
@@ -47,29 +59,31 @@ class Predictor:
         await upload.read_until(lambda: _is_complete(upload.parts, "entries"))
         if "entries" not in upload.parts:
             raise UnprocessableError("The field 'entries' is missing.")
-        way = route(immich_ml.parse_entries(bytes(upload.parts["entries"].data)))
-        if way.ocr is None:
+        tasks = immich_ml.parse_entries(bytes(upload.parts["entries"].data))
+        way = route(tasks, self._clip_names)
+        if not way.is_ours:
             return await self._relay(request, upload)
         upload.chunks.clear()
-        parts = await upload.read_all()
-        if "image" not in parts:
-            raise BadInputError("OCR needs the image as the multipart field 'image'.")
-        return await unless_hung_up(request, self._split(way, way.ocr, parts))
+        given = _Given(await upload.read_all())
+        return await unless_hung_up(request, self._split(way, given))
 
-    async def _split(self, way: Route, ocr: OcrTask, parts: dict[str, Part]) -> Response:
-        """OCR here, the rest at Immich's server, both at once; one failure fails the request."""
-        image = bytes(parts.pop("image").data)
-        text = parts["text"].data.decode("utf-8", "replace") if "text" in parts else None
+    async def _split(self, way: Route, given: _Given) -> Response:
+        """Each task in its place, all at once; one failure fails the request."""
+        work = [
+            *([self._read(way.ocr, given.image("OCR"))] if way.ocr else []),
+            *([self._encode(way.clip, given)] if way.clip else []),
+            *([self._at_immich(way.immich, given)] if way.immich else []),
+        ]
         try:
             async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self._read(ocr, image))
-                rest = group.create_task(self._at_immich(way.immich, image, text))
+                answers = [group.create_task(one) for one in work]
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        reply, timing = reading.result()
-        return JSONResponse(immich_ml.merge_replies([reply, *rest.result()]), headers=timing)
+        replies, timings = zip(*(task.result() for task in answers), strict=True)
+        measured = ", ".join(server_timing(one) for one in timings if one is not None)
+        return JSONResponse(immich_ml.merge_replies(replies), headers={"Server-Timing": measured})
 
-    async def _read(self, task: OcrTask, image: bytes) -> tuple[dict[str, object], dict[str, str]]:
+    async def _read(self, task: OcrTask, image: bytes) -> Answer:
         if self._backends.ocr is None:
             raise UnavailableError(
                 "No OCR backend: start with the role 'ai' as well, or set MT_PHOTOS_API."
@@ -77,12 +91,26 @@ class Predictor:
         result = await self._backends.ocr.read(image, task.options)
         self._metrics.count_ocr(result.timings, len(result.lines))
         shape = immich_ml.legacy_ocr_reply if task.legacy else immich_ml.ocr_reply
-        return shape(result), {"Server-Timing": server_timing(result.timings)}
+        return shape(result), result.timings
 
-    async def _at_immich(
-        self, tasks: tuple[Task, ...], image: bytes, text: str | None
-    ) -> list[dict[str, object]]:
-        return [await self._immich().predict(tasks, image, text)] if tasks else []
+    async def _encode(self, task: ClipTask, given: _Given) -> Answer:
+        """A vector, which is never one of another length than Immich expects."""
+        clip = self._backends.clip
+        assert clip is not None  # noqa: S101  # else the route leads to Immich
+        model = clip.model()
+        _refuse_mismatch(task, model.name, model.dimension)
+        if isinstance(task, ClipImageTask):
+            embedding = await clip.encode_image(given.image("CLIP"))
+            self._metrics.count_clip("image", embedding.timings)
+        else:
+            embedding = await clip.encode_text(given.text())
+            self._metrics.count_clip("text", embedding.timings)
+        _refuse_mismatch(task, model.name, embedding.vector.size)
+        return immich_ml.clip_reply(embedding), embedding.timings
+
+    async def _at_immich(self, tasks: tuple[Task, ...], given: _Given) -> Answer:
+        reply = await self._immich().predict(tasks, given.optional_image, given.optional_text)
+        return reply, None
 
     async def _relay(self, request: Request, upload: Upload) -> Response:
         """Stream the request to Immich's server as it came, and its reply back."""
@@ -106,10 +134,31 @@ class Predictor:
     def _immich(self) -> ImmichMlClient:
         if self._backends.immich is None:
             raise UnavailableError(
-                "CLIP and faces are not answered here: set IMMICH_API to Immich's own "
-                "machine-learning server, such as http://immich-machine-learning:3003."
+                "That is not answered here: set IMMICH_API to Immich's own machine-learning "
+                "server, such as http://immich-machine-learning:3003, for faces and its own CLIP "
+                "models; CLIP_MODEL makes this gateway answer with Chinese-CLIP."
             )
         return self._backends.immich
+
+
+class _Given:
+    """What came with a request beside its tasks. A missing one that is needed is a bad request."""
+
+    def __init__(self, parts: dict[str, Part]) -> None:
+        # Copied once, for two backends may read it; the form itself is then let go.
+        image, text = parts.pop("image", None), parts.pop("text", None)
+        self.optional_image = None if image is None else bytes(image.data)
+        self.optional_text = None if text is None else text.data.decode("utf-8", "replace")
+
+    def image(self, task: str) -> bytes:
+        if self.optional_image is None:
+            raise BadInputError(f"{task} needs the image as the multipart field 'image'.")
+        return self.optional_image
+
+    def text(self) -> str:
+        if self.optional_text is None:
+            raise BadInputError("CLIP needs the text as the multipart field 'text'.")
+        return self.optional_text
 
 
 class _Body:
@@ -131,6 +180,12 @@ class _Body:
             self.failure = error
             raise
         self.sent.set()
+
+
+def _refuse_mismatch(task: ClipTask, model: str, dimension: int | None) -> None:
+    """Immich takes a vector of any length, and is then broken in ways that nobody understands."""
+    if dimension is not None and (why := mismatch(task.model, model, dimension)) is not None:
+        raise UnprocessableError(why)
 
 
 def _only(names: tuple[str, ...], headers: Mapping[str, str]) -> dict[str, str]:

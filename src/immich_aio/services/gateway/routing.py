@@ -5,18 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from immich_aio.domain.tasks import OcrTask, Task
+from immich_aio.domain.clip_models import is_among
+from immich_aio.domain.tasks import ClipImageTask, ClipTextTask, OcrTask, Task
+
+ClipTask = ClipImageTask | ClipTextTask
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A request's tasks by destination: read here, or sent on to IMMICH_API."""
+    """A request's tasks by destination: ours, or sent on to IMMICH_API."""
 
     ocr: OcrTask | None
+    clip: ClipTask | None
     immich: tuple[Task, ...]
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether anything of it is done here."""
+        return self.ocr is not None or self.clip is not None
 
-def route(tasks: Sequence[Task]) -> Route:
-    """OCR is read by our backend; everything else is Immich's own server's."""
+
+def route(tasks: Sequence[Task], clip_names: Sequence[str]) -> Route:
+    """OCR is our backend's, and so is CLIP under ``clip_names``; all else is Immich's own server's.
+
+    One request has one place in its reply for each of them, so there is at most one of a kind.
+    """
     ocr = next((task for task in tasks if isinstance(task, OcrTask)), None)
-    return Route(ocr, tuple(task for task in tasks if not isinstance(task, OcrTask)))
+    clip = next((task for task in tasks if _is_our_clip(task, clip_names)), None)
+    rest = tuple(task for task in tasks if task is not ocr and task is not clip)
+    return Route(ocr, clip if isinstance(clip, ClipTask) else None, rest)
+
+
+def _is_our_clip(task: Task, names: Sequence[str]) -> bool:
+    return isinstance(task, ClipTask) and is_among(task.model, names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -11,11 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from immich_aio.domain.results import Timings
+from immich_aio.domain.results import ClipTimings, OcrTimings, Timings
 from immich_aio.engines.protocol import EngineHealth
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-STAGES = ("queue", "decode", "detect", "recognise")
 
 
 class Metrics:
@@ -30,10 +31,17 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
-        self._stages = Histogram(
+        self._ocr_stages = Histogram(
             "immich_aio_ocr_stage_seconds",
             "Where the time of an OCR request went.",
             ["stage"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        self._clip_stages = Histogram(
+            "immich_aio_clip_stage_seconds",
+            "Where the time of a CLIP request went, by kind (image, text).",
+            ["kind", "stage"],
             buckets=BUCKETS,
             registry=self.registry,
         )
@@ -46,22 +54,30 @@ class Metrics:
         """One request that was answered."""
         self._requests.labels(self._service, route, method, str(status)).observe(seconds)
 
-    def count_ocr(self, timings: Timings, lines: int) -> None:
+    def count_ocr(self, timings: OcrTimings, lines: int) -> None:
         """One image that was read."""
-        for stage in STAGES:
-            self._stages.labels(stage).observe(getattr(timings, stage) / 1e3)
+        for stage, milliseconds in asdict(timings).items():
+            self._ocr_stages.labels(stage).observe(milliseconds / 1e3)
         self._lines.inc(lines)
 
-    def watch(self, health: Callable[[], EngineHealth]) -> None:
-        """Report an engine's queue and workers whenever the metrics are read."""
+    def count_clip(self, kind: Literal["image", "text"], timings: ClipTimings) -> None:
+        """One vector that was made."""
+        for stage, milliseconds in asdict(timings).items():
+            self._clip_stages.labels(kind, stage).observe(milliseconds / 1e3)
+
+    def watch(self, engine: str, health: Callable[[], EngineHealth]) -> None:
+        """Report the queue and workers of ``ocr`` or ``clip`` whenever the metrics are read."""
         gauges: dict[str, Callable[[], float]] = {
             "waiting": lambda: health().waiting,
             "running": lambda: health().running,
             "workers": lambda: health().workers,
+            "loaded": lambda: health().ready,
         }
         for name, value in gauges.items():
             gauge = Gauge(
-                f"immich_aio_ocr_{name}", f"OCR jobs or threads: {name}.", registry=self.registry
+                f"immich_aio_{engine}_{name}",
+                f"The {engine} engine's jobs or threads: {name}.",
+                registry=self.registry,
             )
             gauge.set_function(value)
 
@@ -108,4 +124,5 @@ class RequestMetrics:
 
 def server_timing(timings: Timings) -> str:
     """The value of a ``Server-Timing`` header, in milliseconds."""
-    return ", ".join(f"{stage};dur={getattr(timings, stage):.1f}" for stage in STAGES)
+    stages = asdict(timings).items()
+    return ", ".join(f"{stage};dur={milliseconds:.1f}" for stage, milliseconds in stages)

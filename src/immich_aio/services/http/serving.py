@@ -34,24 +34,32 @@ class Listener:
     socket: socket.socket | None = None
 
 
+async def _nothing() -> None:
+    pass
+
+
 async def serve(
     listeners: Sequence[Listener],
     *,
     log_level: str,
+    when_stopping: Callable[[], Awaitable[None]] = _nothing,
     meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
 
-    With ``meanwhile`` they are served until that is done, and signals are its affair. Raises
-    BadInputError when an address cannot be listened on, and whatever ``meanwhile`` raises.
+    With ``meanwhile`` they are served until that is done, and signals are its affair.
+    ``when_stopping`` is for ending what they might wait for without need. Raises BadInputError when
+    an address cannot be listened on, and whatever ``meanwhile`` raises.
     """
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
+    stopping = asyncio.Event()
     with contextlib.ExitStack() as stack:
         sockets = [
             stack.enter_context(listener.socket or _bound(listener)) for listener in listeners
         ]
         if meanwhile is None:
-            stack.enter_context(_stop_on_signals(servers))
+            stack.enter_context(_stop_on_signals(servers, stopping))
+        watch = asyncio.create_task(_after(stopping, when_stopping))
         pairs = zip(servers, sockets, strict=True)
         serving = asyncio.gather(*(server.serve([one]) for server, one in pairs))
         try:
@@ -62,6 +70,13 @@ async def serve(
                 for server in servers:
                     server.should_exit = True
             await serving
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+
+async def _after(stopping: asyncio.Event, do: Callable[[], Awaitable[None]]) -> None:
+    await stopping.wait()
+    await do()
 
 
 class _Server(uvicorn.Server):
@@ -109,10 +124,12 @@ def _why_not(listener: Listener, error: OSError | UnicodeError) -> str:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(servers: Sequence[uvicorn.Server]) -> Iterator[None]:
+def _stop_on_signals(servers: Sequence[uvicorn.Server], stopping: asyncio.Event) -> Iterator[None]:
     """On the first signal finish what runs; on the second stop at once."""
+    loop = asyncio.get_running_loop()
 
     def stop(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(stopping.set)
         for server in servers:
             server.force_exit = server.should_exit
             server.should_exit = True

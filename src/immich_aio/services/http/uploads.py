@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # it exists for type checkers only
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_PARTS = 32
+MAX_JSON = 1024 * 1024
+"""Bytes of the largest body that is no upload: a text to search for."""
+
 OVERHEAD = 64 * 1024
 """Bytes that headers and small fields may add to the largest file."""
 
@@ -74,8 +77,7 @@ class Upload:
             yield chunk
 
     def _refuse_declared_size(self) -> None:
-        declared = self._request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._limit:
+        if _declared_size(self._request) > self._limit:
             raise self._too_large()
 
     async def _next_chunk(self) -> bytes | None:
@@ -106,6 +108,27 @@ class Upload:
         return TooLargeError(
             f"The upload is over the limit of {limit} MiB; raise MAX_UPLOAD_MB to let it pass."
         )
+
+
+async def read_json_body(request: Request) -> bytes:
+    """A body that is no form. Raises TooLargeError or CancelledWorkError."""
+    body = bytearray()
+    if _declared_size(request) <= MAX_JSON:
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_JSON:
+                    break
+            else:
+                return bytes(body)
+        except ClientDisconnect:
+            raise CancelledWorkError from None
+    raise TooLargeError(f"The body is over the limit of {MAX_JSON // 1024} KiB.")
+
+
+def _declared_size(request: Request) -> int:
+    declared = request.headers.get("content-length", "0")
+    return int(declared) if declared.isdigit() else 0
 
 
 def _boundary(request: Request) -> bytes:

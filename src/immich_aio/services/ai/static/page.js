@@ -137,6 +137,15 @@ async function showService() {
   page.keyRequired = service.key_required;
   const name = `immich-aio ${service.version}`;
   byId("service").textContent = [name, service.engine, service.device].filter(Boolean).join(" · ");
+  showClip(service.clip);
+}
+
+function showClip(clip) {
+  const length = clip.dimension === null ? [] : [`vectors of ${clip.dimension}`];
+  const choose = clip.immich_names.length ? [`in Immich: ${clip.immich_names.join(" or ")}`] : [];
+  const facts = [`Smart search: ${clip.model}`, clip.engine, ...length, clip.state, ...choose];
+  byId("clip").textContent = facts.join(" · ");
+  byId("clip").hidden = false;
 }
 
 // --- Photos ----------------------------------------------------------------------------------

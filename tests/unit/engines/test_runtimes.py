@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from immich_aio.engines import sessions
-from immich_aio.engines.sessions import Choice, choose
+from immich_aio.engines import runtimes
+from immich_aio.engines.runtimes import Choice, choose
 from immich_aio.errors import UnavailableError
 
 
@@ -35,10 +35,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
     monkeypatch.setattr("openvino.Core", Core)
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: list(found.providers))
-    monkeypatch.setattr(sessions, "cpu_flags", lambda: found.flags)
-    monkeypatch.setattr(sessions, "cpu_vendor", lambda: found.vendor)
-    monkeypatch.setattr(sessions, "_installed", lambda module: module in found.installed)
-    monkeypatch.setattr(sessions, "_nvidia_device_present", lambda: found.gpu)
+    monkeypatch.setattr(runtimes, "cpu_flags", lambda: found.flags)
+    monkeypatch.setattr(runtimes, "cpu_vendor", lambda: found.vendor)
+    monkeypatch.setattr(runtimes, "is_installed", lambda module: module in found.installed)
+    monkeypatch.setattr(runtimes, "_nvidia_device_present", lambda: found.gpu)
     return found
 
 
@@ -106,7 +106,7 @@ def test_a_forced_runtime_is_obeyed_whatever_the_cpu(machine: Machine) -> None:
     ],
 )
 def test_a_runtime_that_is_not_installed_is_refused_with_the_remedy(
-    machine: Machine, runtime: sessions.Runtime, installed: frozenset[str], remedy: str
+    machine: Machine, runtime: runtimes.Runtime, installed: frozenset[str], remedy: str
 ) -> None:
     machine.installed = installed
     with pytest.raises(UnavailableError, match=remedy):
@@ -115,7 +115,7 @@ def test_a_runtime_that_is_not_installed_is_refused_with_the_remedy(
 
 @pytest.mark.parametrize("runtime", ["auto", "openvino", "onnxruntime"])
 def test_cuda_that_is_absent_is_refused_with_both_remedies(
-    machine: Machine, runtime: sessions.Runtime
+    machine: Machine, runtime: runtimes.Runtime
 ) -> None:
     machine.gpu = True  # a card, but ONNX Runtime's build for CPUs
     with pytest.raises(UnavailableError, match=r"'immich-aio\[cuda\]'.*or set DEVICE=cpu"):
@@ -146,5 +146,5 @@ def test_a_gpu_is_left_alone_where_the_cpu_or_openvino_is_asked_for(machine: Mac
 def test_a_cuda_build_without_a_card_is_no_cuda(machine: Machine) -> None:
     with_cuda(machine)
     machine.gpu = False
-    assert not sessions.has_cuda()
+    assert not runtimes.has_cuda()
     assert choose("auto", "auto", 1).device == "cpu"

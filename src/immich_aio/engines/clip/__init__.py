@@ -1,0 +1,1 @@
+"""Chinese-CLIP: from an official checkpoint to vectors of images and texts."""

@@ -1,0 +1,1 @@
+"""Model files: what there is to fetch, from where, how it gets here whole, and what is here."""
