@@ -91,8 +91,8 @@ class Addresses:
             str(stand.folder.path),
         )
 
-    def show(self, console: Console, immich: str) -> None:
-        """Print them, and a command to begin with."""
+    def show(self, console: Console, immich: str, smart_search: str) -> None:
+        """Print them, what smart search is done by, and commands to begin with."""
         lines = [
             ("Sandbox", f"{self.sandbox}  (Immich {immich} in miniature)"),
             ("login", f"{' or '.join(USERS)}, password {self.password}"),
@@ -100,6 +100,7 @@ class Addresses:
             ("API key", self.api_key),
             ("gateway", f"{self.gateway}  (Immich's machine-learning URL)"),
             ("AI service", f"{self.ai}  (a page to try it)"),
+            ("search", smart_search),
             ("DB_URL", self.database),
             ("REDIS_URL", self.redis),
             ("data", self.data),
@@ -107,8 +108,10 @@ class Addresses:
         for name, value in lines:
             console.print(Text.assemble((f"{name:<11}", "bold"), value))
         headers = f"-H 'x-api-key: {self.api_key}' -H 'content-type: application/json'"
-        body = '\'{"ocr":"发票"}\''
-        console.print(Text(f"\ncurl {headers} -d {body} {self.sandbox}api/search/metadata\n"))
+        examples = (('{"ocr":"发票"}', "metadata"), ('{"query":"海边"}', "smart"))
+        for body, search in examples:
+            console.print(Text(f"\ncurl {headers} -d '{body}' {self.sandbox}api/search/{search}"))
+        console.print()
 
     @contextlib.contextmanager
     def announced(self, file: Path) -> Iterator[None]:

@@ -24,6 +24,7 @@ from immich_aio.services.http import serving
 from immich_aio.services.sandbox.embedded.data_folder import DataFolder, default_folder
 from immich_aio.services.sandbox.own_photos import import_photos, photos_in
 from immich_aio.services.sandbox.sample_library import Filler
+from immich_aio.services.sandbox.smart_model import SmartModel
 from immich_aio.services.sandbox.stand import Stand, standing
 from immich_aio.services.sandbox.synthetic import fill_synthetic
 from immich_aio.settings import Settings
@@ -141,6 +142,7 @@ class _Host:
         self._files = files
         self._doors = doors
         self._stand = stand
+        self._model = SmartModel(doors.settings, stand.folder.folder("models"))
         self._console = console
         self._ending = ending
         self._began = time.monotonic()
@@ -148,7 +150,7 @@ class _Host:
 
     async def serve(self) -> None:
         """Serve gateway, AI service and miniature until told to end."""
-        settings = self._doors.settings
+        settings = await asyncio.to_thread(self._model.settings)
         made = product(settings, frozenset({"gateway", "ai"}))
         listeners = self._doors.listeners(made.listeners, self._stand.miniature.app)
         try:
@@ -176,11 +178,14 @@ class _Host:
 
     async def _fill(self, addresses: Addresses) -> NoReturn:
         await self._filler.fill(with_photos=self._wish.photos is None and not self._wish.assets)
-        addresses.show(self._console, self._wish.immich)
+        addresses.show(self._console, self._wish.immich, str(self._model))
         if self._files:
             await self._import()
         if self._wish.assets:
             await self._synthesise()
+        elif self._model.is_another:
+            await self._stand.forget_vectors()
+            self._model.remember()
         # What waits since the last time goes on by itself.
         if not await self._stand.jobs_left():
             await self._stand.parts.library.queue(await self._filler.unread())

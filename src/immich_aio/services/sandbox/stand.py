@@ -17,7 +17,7 @@ from immich_aio.services.sandbox.embedded.postgres import Postgres
 from immich_aio.services.sandbox.embedded.redis import Redis
 from immich_aio.services.sandbox.library import Library
 from immich_aio.services.sandbox.ml import MachineLearning
-from immich_aio.services.sandbox.queues import CONCURRENCY
+from immich_aio.services.sandbox.queues import ALL_OF, CLIP, CONCURRENCY
 from immich_aio.services.sandbox.recognition import Recognition
 from immich_aio.services.sandbox.worker import Worker
 from immich_aio.store.database import Database
@@ -43,6 +43,11 @@ class Stand:
     def start_worker(self) -> None:
         """Begin to take jobs; owners who are connected hear of their new photos."""
         self.worker.start(self.redis.url, on_ready=self.miniature.announce)
+
+    async def forget_vectors(self) -> None:
+        """Forget all vectors, and have them made anew."""
+        if await self.parts.data.run("forget_embeddings"):
+            await self.parts.queues.add_all(CLIP.queue, ALL_OF[CLIP.queue], force=False)
 
     async def jobs_left(self) -> int:
         """Jobs that run or wait."""

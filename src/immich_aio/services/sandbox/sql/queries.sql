@@ -389,6 +389,9 @@ WHERE asset_job_status."ocrAt" IS NULL AND asset."deletedAt" IS NULL AND asset.v
 -- name: forget_all_embeddings
 TRUNCATE smart_search
 
+-- name: forget_embeddings
+DELETE FROM smart_search
+
 -- name: all_with_preview
 SELECT asset.id::text FROM asset JOIN asset_job_status ON asset_job_status."assetId" = asset.id
 WHERE asset."deletedAt" IS NULL AND asset.visibility <> 'hidden' AND EXISTS (
