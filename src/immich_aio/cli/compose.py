@@ -5,22 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
 from immich_aio.engines.model_files.folder import ModelFolder
 from immich_aio.engines.protocol import ClipEncoder, OcrReader
 from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
-from immich_aio.services.gateway.predict import Backends
+from immich_aio.services.gateway.gateway import Gateway
 from immich_aio.services.http.serving import Listener
 from immich_aio.settings import WELL_KNOWN_KEY, Settings
-from immich_aio.upstream.immich_ml import ImmichMlClient
-from immich_aio.upstream.mt_photos import MtPhotosClient
 
 if TYPE_CHECKING:  # a gateway alone must start without what it imports
     from immich_aio.services.ai.service import Engines
 
-DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
 DEFAULT_CLIP_MODEL = "ViT-B-16"
 """What mt-photos-ai answers with where nothing is set."""
 
@@ -114,9 +112,12 @@ class Product:
     listeners: tuple[Listener, ...]
     parts: tuple[Part, ...]
     fetcher: ModelFetcher | None = None
+    gateway: Gateway | None = None
 
     async def stop_waiting(self) -> None:
-        """Have requests that wait for a model answered, for it will not come any more."""
+        """Have requests answered that wait for a model or a backend, for it will not come now."""
+        if self.gateway is not None:
+            await self.gateway.stop_waiting()
         if self.fetcher is not None:
             await self.fetcher.close()
 
@@ -130,17 +131,18 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
     """The apps of the chosen roles over shared backends."""
     listeners: list[Listener] = []
     parts: list[Part] = []
-    engines = fetcher = None
+    engines = fetcher = gateway = None
     if "ai" in roles:
         fetcher = model_fetcher(settings)
         engines = _engines(settings, fetcher)
         parts += [engines.ocr, engines.clip, fetcher]
         listeners.append(_ai_listener(settings, engines))
     if "gateway" in roles:
-        backends, clients = _backends(settings, engines)
+        gateway, clients = gateway_of(settings, (engines.ocr, engines.clip) if engines else None)
         parts += clients
-        listeners.append(_gateway_listener(settings, backends))
-    return Product(tuple(listeners), tuple(parts), fetcher)
+        app = gateway_app(gateway)
+        listeners.append(Listener("gateway", app, settings.host, settings.port, "PORT"))
+    return Product(tuple(listeners), tuple(parts), fetcher, gateway)
 
 
 def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:
@@ -163,29 +165,3 @@ def _ai_listener(settings: Settings, engines: Engines) -> Listener:
     config = AiServiceConfig(key, key != WELL_KNOWN_KEY, settings.image_limits.max_bytes)
     app = create_app(config, engines)
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")
-
-
-def _gateway_listener(settings: Settings, backends: Backends) -> Listener:
-    app = gateway_app(backends, settings.image_limits.max_bytes)
-    return Listener("gateway", app, settings.host, settings.port, "PORT")
-
-
-def _backends(settings: Settings, engines: Engines | None) -> tuple[Backends, list[Part]]:
-    """Who answers the gateway's requests, and those of them that are clients of other servers."""
-    immich = _immich(settings)
-    clients: list[Part] = [immich] if immich is not None else []
-    ours = settings.clip_model is not None
-    if engines is not None and settings.remote_ai is None:
-        clip = engines.clip if ours else None
-        return Backends(engines.ocr, immich, clip, settings.clip_names), clients
-    url = settings.remote_ai or settings.mt_photos_api or DEFAULT_MT_PHOTOS_API
-    key = settings.mt_photos_api_key.get_secret_value()
-    remote = MtPhotosClient(url, key, settings.upstream_timeout, settings.clip_model or "")
-    names = settings.clip_names
-    return Backends(remote, immich, remote if ours else None, names), [*clients, remote]
-
-
-def _immich(settings: Settings) -> ImmichMlClient | None:
-    if settings.immich_api is None:
-        return None
-    return ImmichMlClient(settings.immich_api, settings.upstream_timeout)
