@@ -30,6 +30,7 @@ from tests.integration.services.live import (
     VECTOR,
     ClipDouble,
     EngineDouble,
+    FacesDouble,
     Reply,
     ask,
     live,
@@ -38,7 +39,16 @@ from tests.integration.services.live import (
 
 KEY = "a key of our own"
 MIB = 1024 * 1024
-KEYED = ("/check", "/ocr", "/ocr/lines", "/clip/img", "/clip/txt", "/restart", "/restart_v2")
+KEYED = (
+    "/check",
+    "/ocr",
+    "/ocr/lines",
+    "/clip/img",
+    "/clip/txt",
+    "/represent",
+    "/restart",
+    "/restart_v2",
+)
 
 
 @contextlib.asynccontextmanager
@@ -46,12 +56,13 @@ async def service(
     engine: EngineDouble | None = None,
     *,
     clip: ClipDouble | None = None,
+    faces: FacesDouble | None = None,
     key: str = KEY,
     is_secret: bool = True,
 ) -> AsyncIterator[str]:
     ocr = engine or EngineDouble()
-    engines = Engines(ocr, clip or ClipDouble(), (ocr.warm_up,))
-    app = create_app(AiServiceConfig(key, is_secret, MIB), engines)
+    engines = Engines(ocr, clip or ClipDouble(), faces or FacesDouble(), (ocr.warm_up,))
+    app = create_app(AiServiceConfig(key, is_secret, MIB, 0.6), engines)
     async with live(app) as url:
         yield url
 
@@ -305,7 +316,7 @@ async def test_models_that_cannot_be_loaded_are_said_in_the_log_and_the_service_
 async def test_every_route_is_documented(url: str) -> None:
     assert (await ask(f"{url}/docs")).status == 200
     paths: dict[str, Any] = (await ask(f"{url}/openapi.json")).json["paths"]
-    assert set(paths) == {"/", "/ping", "/aio/status", "/metrics", *KEYED}
+    assert set(paths) == {"/", "/ping", "/face/check", "/aio/status", "/metrics", *KEYED}
     for path, methods in paths.items():
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path} says nothing of itself"
@@ -313,7 +324,7 @@ async def test_every_route_is_documented(url: str) -> None:
 
 def test_no_route_is_added_past_the_documentation() -> None:
     config = AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=MIB)
-    app = create_app(config, Engines(EngineDouble(), ClipDouble()))
+    app = create_app(config, Engines(EngineDouble(), ClipDouble(), FacesDouble()))
     bare = {route.path for route in app.routes if isinstance(route, Route | Mount)}
     documentation = {"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"}
     assert bare == {*documentation, "/static"}
@@ -326,7 +337,9 @@ async def test_the_documentation_says_which_routes_take_the_key_and_which_a_body
     for path, methods in paths.items():
         operation = methods.get("post") or methods["get"]
         assert bool(operation.get("security")) == (path in KEYED), path
-        assert ("requestBody" in operation) == path.startswith(("/ocr", "/clip")), path
+        assert ("requestBody" in operation) == path.startswith(("/ocr", "/clip", "/represent")), (
+            path
+        )
 
 
 async def test_a_wrong_method_and_an_unknown_route_are_problems_too(url: str) -> None:
@@ -408,6 +421,13 @@ async def test_a_full_clip_queue_is_a_429() -> None:
     async with service(clip=ClipDouble(OverloadedError(retry_after=7))) as url:
         reply = await send_form(f"{url}/clip/img", key=KEY, file=b"image")
     assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+
+
+async def test_a_restart_gives_the_memory_of_faces_back_too() -> None:
+    faces = FacesDouble()
+    async with service(faces=faces) as url:
+        assert (await ask(f"{url}/restart", "POST", headers={"api-key": KEY})).status == 200
+    assert faces.released == 1
 
 
 async def test_a_restart_gives_clips_memory_back_too() -> None:

@@ -23,7 +23,15 @@ from immich_aio.services.ai.service import AiServiceConfig, Engines
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.predict import Backends
 from immich_aio.upstream.mt_photos import MtPhotosClient
-from tests.integration.services.live import VECTOR, ClipDouble, EngineDouble, Reply, live, send_form
+from tests.integration.services.live import (
+    VECTOR,
+    ClipDouble,
+    EngineDouble,
+    FacesDouble,
+    Reply,
+    live,
+    send_form,
+)
 from tests.integration.upstream.servers import RECEIPT, SIZE, Answer, answer, mt_photos
 
 KEY = "their key"
@@ -51,7 +59,7 @@ ENTRIES = json.dumps(
 
 
 def engines(ocr: EngineDouble, clip: ClipDouble | None = None) -> Engines:
-    return Engines(ocr, clip or ClipDouble())
+    return Engines(ocr, clip or ClipDouble(), FacesDouble())
 
 
 @contextlib.asynccontextmanager
