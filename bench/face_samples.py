@@ -84,9 +84,17 @@ def letterbox_scale(width: int, height: int) -> float:
     return DETECTOR_SIDE / max(width, height)
 
 
-def picture(width: int, height: int, faces: Sequence[DrawnFace], *, background: int = 0) -> Pixels:
-    """A picture (height, width, 3) with these faces; its waves depend on ``background``."""
-    canvas = _waves(width, height, background, middle=90, most=40)
+def picture(
+    width: int, height: int, faces: Sequence[DrawnFace], *, background: int | None = 0
+) -> Pixels:
+    """A picture (height, width, 3) with these faces; its waves depend on ``background``.
+
+    Without one it is plain, which is drawn at once however large it is.
+    """
+    if background is None:
+        canvas = np.full((height, width, 3), 90, np.uint8)
+    else:
+        canvas = _waves(width, height, background, middle=90, most=40)
     for face in faces:
         _paste(canvas, face, letterbox_scale(width, height))
     return canvas

@@ -16,11 +16,12 @@ from immich_aio.engines.faces.finder import Finder
 from immich_aio.engines.faces.models import FaceModels, load_models
 from immich_aio.engines.faces.source import PackSource
 from immich_aio.engines.lifecycle import Lifecycle
+from immich_aio.engines.model_files.pack_folder import PackFiles
 from immich_aio.engines.model_files.verification import pin
 from immich_aio.engines.protocol import EngineHealth
 from immich_aio.engines.runtimes import Choice
 from immich_aio.engines.worker_pool import Lease, WorkerPool
-from immich_aio.errors import UnavailableError
+from immich_aio.errors import BadCheckpointError, UnavailableError
 from immich_aio.wire.image_file import decode
 
 
@@ -41,6 +42,7 @@ class FaceEngine:
     def __init__(self, config: FaceEngineConfig, source: PackSource) -> None:
         self._config = config
         self._source = source
+        self._files: PackFiles | None = None
         self._inside = 0
         self._closed = False
         self._models = Lifecycle(
@@ -64,8 +66,12 @@ class FaceEngine:
             return self._find(finder, image_file, min_score, lease)
 
         with self._admitted():
-            await self._source.ready(self._config.patience)
-            return await self._pool.run(work)
+            await self.prepare()
+            try:
+                return await self._pool.run(work)
+            except BadCheckpointError:
+                self._source.forget()  # what is there may be mended, or come again elsewhere
+                raise
 
     def pack(self) -> FacePack:
         """Which pack it is, and how far it has got."""
@@ -73,7 +79,7 @@ class FaceEngine:
 
     async def prepare(self) -> None:
         """Have the pack fetched, but not loaded, before the first request."""
-        await self._source.ready(self._config.patience)
+        self._files = await self._source.ready(self._config.patience)
 
     async def warm_up(self) -> None:
         """Load the models before the first request needs them."""
@@ -115,15 +121,10 @@ class FaceEngine:
             self._inside -= 1
 
     def _load(self) -> FaceModels:
-        files = self._source.files
-        if files is None:  # they were good for nothing just now, and this one had waited already
-            raise UnavailableError("The face models could not be loaded a moment ago; try again.")
-        try:
-            pin(files, self._source.name)
-            return load_models(files, self._config.choice)
-        except UnavailableError:
-            self._source.forget()  # they may be mended, or come again in another place
-            raise
+        files = self._files
+        assert files is not None  # noqa: S101  # nothing is submitted before they are there
+        pin(files, self._source.name)
+        return load_models(files, self._config.choice)
 
     def _release_finders(self) -> None:
         self._pool.release()

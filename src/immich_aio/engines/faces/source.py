@@ -25,11 +25,6 @@ class PackSource:
         self._files: PackFiles | None = None
 
     @property
-    def files(self) -> PackFiles | None:
-        """The files, once they are ready."""
-        return self._files
-
-    @property
     def state(self) -> str:
         """How far it has got, in words for people."""
         return self._state() if self._files is None else "ready, loaded on first use"

@@ -12,7 +12,7 @@ from pathlib import Path
 from immich_aio.engines.model_files.archive import unpack
 from immich_aio.engines.model_files.catalogue import RemoteFile
 from immich_aio.engines.model_files.connection import Timeouts
-from immich_aio.engines.model_files.disk import Lock
+from immich_aio.engines.model_files.disk import DiskThread, Lock
 from immich_aio.engines.model_files.download import (
     LOOK_AGAIN,
     USUAL_TIMEOUTS,
@@ -40,16 +40,16 @@ async def fetch_pack(
     Raises ModelFetchError when no source gave them or the disk does not take them. What has come
     stays for the next try.
     """
-    lock = folder.lock(pack)
-    while not await asyncio.to_thread(_taken, lock, folder.root):
-        coming = await asyncio.to_thread(folder.state, pack)
-        report(Progress(coming.partial or 0, None, None))
-        await asyncio.sleep(LOOK_AGAIN)
+    lock, disk = folder.lock(pack), DiskThread()
     try:
-        if await asyncio.to_thread(folder.files, pack) is None:
-            await _Delivery(folder, pack, report, timeouts).fetch(sources)
+        while not await disk.run(_taken, lock, folder.root):
+            coming = await disk.run(folder.state, pack)
+            report(Progress(coming.partial or 0, None, None))
+            await asyncio.sleep(LOOK_AGAIN)
+        if await disk.run(folder.files, pack) is None:
+            await _Delivery(folder, pack, disk, report, timeouts).fetch(sources)
     finally:
-        lock.give_back()
+        await disk.finish(lock.give_back)
 
 
 async def pack_appears(folder: PackFolder, pack: PublishedPack) -> None:
@@ -71,10 +71,16 @@ class _Delivery:
     """One call of ``fetch_pack``, once the lock is its own."""
 
     def __init__(
-        self, folder: PackFolder, pack: PublishedPack, report: Report, timeouts: Timeouts
+        self,
+        folder: PackFolder,
+        pack: PublishedPack,
+        disk: DiskThread,
+        report: Report,
+        timeouts: Timeouts,
     ) -> None:
         self._folder = folder
         self._pack = pack
+        self._disk = disk
         self._report = report
         self._timeouts = timeouts
 
@@ -110,12 +116,7 @@ class _Delivery:
         archive = self._folder.archive(self._pack)
         if not await self._one_file(source, self._pack.archive, archive):
             return False
-        unpacking = asyncio.create_task(asyncio.to_thread(self._unpack, archive))
-        try:
-            await asyncio.shield(unpacking)
-        except asyncio.CancelledError:
-            await asyncio.wait({unpacking})  # the lock is ours until it has ended
-            raise
+        await self._disk.run(self._unpack, archive)
         return True
 
     def _unpack(self, archive: Path) -> None:

@@ -75,8 +75,12 @@ def pin(files: PackFiles, name: str) -> None:
     """
     for task, path in files.of_tasks():
         places = Places(path)
-        with telling(path):
+        try:
             noted, sha256 = read_record(places.record), sha256_of(path)
+        except OSError as error:
+            raise BadCheckpointError(
+                f"The {task} of {name} cannot be read: {path}: {error.strerror or error}."
+            ) from None
         if noted is None:
             with contextlib.suppress(OSError):  # a folder that is only to be read is no fault
                 write_record(places.record, sha256)
