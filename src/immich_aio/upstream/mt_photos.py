@@ -9,7 +9,7 @@ import aiohttp
 import numpy as np
 
 from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS, ClipModel
-from immich_aio.domain.face_packs import FacePack
+from immich_aio.domain.face_packs import FACE_DIMENSION, FacePack
 from immich_aio.domain.results import Embedding, Face, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.errors import OverloadedError, UpstreamError
@@ -67,11 +67,7 @@ class MtPhotosClient:
         width, height = read_size(image_file)
         body = await self._send("/represent", data=_form(image_file))
         found = mt_photos.parse_represent(body, width, height)
-        faces = (
-            Face(face.box, face.score, _normalised(face.embedding))
-            for face in found.faces
-            if face.score >= min_score
-        )
+        faces = (_checked(face) for face in found.faces if face.score >= min_score)
         return dataclasses.replace(found, faces=tuple(faces))
 
     def pack(self) -> FacePack:
@@ -109,6 +105,17 @@ def _form(image_file: bytes) -> aiohttp.FormData:
     form = aiohttp.FormData()
     form.add_field("file", io.BytesIO(image_file), filename="image")
     return form
+
+
+def _checked(face: Face) -> Face:
+    """A face whose vector Immich can take."""
+    numbers = face.embedding.vector.size
+    if numbers != FACE_DIMENSION:
+        raise UpstreamError(
+            f"The MT-Photos server's vectors of faces have {numbers} numbers and not "
+            f"{FACE_DIMENSION}: it has none of InsightFace's packs."
+        )
+    return Face(face.box, face.score, _normalised(face.embedding))
 
 
 def _normalised(embedding: Embedding) -> Embedding:

@@ -233,8 +233,20 @@ def test_the_same_again_is_nothing_new_and_another_is_refused(
     assert not import_pack(folder, PACK, source)
     other = lay(tmp_path / "other", *MEMBERS, data=(DETECTION, OTHER))
     with pytest.raises(BadInputError, match="models rm buffalo_l"):
-        import_pack(folder, PACK, other)
+        import_pack(folder, PACK, other, others=True)
     assert contents(folder.files(PACK)) == [DETECTION, RECOGNITION]
+
+
+def test_other_networks_than_the_published_are_taken_only_if_that_is_said(
+    folder: PackFolder, tmp_path: Path
+) -> None:
+    source = lay(tmp_path / "buffalo_l", *MEMBERS, data=(DETECTION, OTHER))
+    with pytest.raises(BadInputError, match="is not the published buffalo_l") as refused:
+        import_pack(folder, PACK, source)
+    assert "--as buffalo_l" in refused.value.message
+    assert left_in(folder) == []
+    assert import_pack(folder, PACK, source, others=True)
+    assert contents(folder.files(PACK)) == [DETECTION, OTHER]
 
 
 def test_what_does_not_pass_the_check_is_not_taken_in(folder: PackFolder, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Mount, Route
 
+from immich_aio.domain.results import FacesResult
 from immich_aio.errors import (
     AioError,
     BadImageError,
     InternalError,
+    LicenseError,
     ModelMissingError,
     OverloadedError,
     TimeoutExceededError,
@@ -435,3 +437,59 @@ async def test_a_restart_gives_clips_memory_back_too() -> None:
     async with service(clip=clip) as url:
         assert (await ask(f"{url}/restart", "POST", headers={"api-key": KEY})).status == 200
     assert clip.released == 1
+
+
+# ---- Faces
+
+
+async def test_faces_come_in_the_face_servers_shape() -> None:
+    faces = FacesDouble()
+    async with service(faces=faces) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert reply.status == 200
+    body = reply.json
+    assert (body["detector_backend"], body["recognition_model"]) == ("insightface", "buffalo_l")
+    first = body["result"][0]
+    assert first["facial_area"] == {"x": 10, "y": -4, "w": 31, "h": 41}
+    assert first["face_confidence"] == 0.875
+    assert first["embedding"] == VECTOR.tolist()
+    assert reply.headers["Server-Timing"].startswith("queue;dur=1.0")
+    assert (faces.images, faces.scores) == ([b"image"], [0.6])
+
+
+async def test_an_image_without_faces_is_an_empty_list_without_a_message() -> None:
+    async with service(faces=FacesDouble(FacesResult((), 9, 8))) as url:
+        body = (await send_form(f"{url}/represent", key=KEY, file=b"image")).json
+    assert body["result"] == []
+    assert "msg" not in body
+
+
+async def test_who_asks_which_model_recognises_faces_is_told_without_a_key(url: str) -> None:
+    body = (await ask(f"{url}/face/check")).json
+    assert set(body) == {"title", "link", "detector_backend", "recognition_model"}
+    assert body["recognition_model"] == "buffalo_l"
+
+
+@pytest.mark.parametrize(
+    "error", [LicenseError("No."), ModelMissingError("No."), BadImageError("No.")]
+)
+async def test_faces_that_could_not_be_found_are_a_message_and_no_empty_list_alone(
+    error: AioError,
+) -> None:
+    async with service(faces=FacesDouble(error)) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert (reply.status, reply.json) == (200, {"result": [], "msg": "No."})
+
+
+async def test_a_full_face_queue_says_when_to_come_back() -> None:
+    async with service(faces=FacesDouble(OverloadedError(retry_after=7))) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+
+
+async def test_the_status_names_the_face_pack(url: str) -> None:
+    assert (await ask(f"{url}/aio/status")).json["faces"] == {
+        "pack": "buffalo_l",
+        "state": "loaded",
+        "engine": "a faces double",
+    }

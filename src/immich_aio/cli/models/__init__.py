@@ -62,7 +62,8 @@ def import_model(
     """Take a model into the folder: an official one, or a checkpoint under a name of your own."""
     settings = Settings.load()
     if (pack := packs.pack_of(settings, name or file.resolve().name)) is not None:
-        packs.take_in(settings, pack, file, link=link, accept=accept)
+        others = name is not None
+        packs.take_in(settings, pack, file, link=link, others=others, accept=accept)
     else:
         checkpoints.take_in(settings, file, name, link=link)
 

@@ -66,12 +66,22 @@ def pull(settings: Settings, pack: PublishedPack, *, accept: bool) -> None:
     _is_here(settings, pack)
 
 
-def take_in(
-    settings: Settings, pack: PublishedPack, source: Path, *, link: bool, accept: bool
+def take_in(  # noqa: PLR0913  # an option of the command each
+    settings: Settings,
+    pack: PublishedPack,
+    source: Path,
+    *,
+    link: bool,
+    others: bool,
+    accept: bool,
 ) -> None:
-    """Import a pack from a zip or a folder; as for the licence, see ``pull``."""
+    """Import a pack from a zip or a folder; as for the licence, see ``pull``.
+
+    Networks ``others`` than the published ones are taken only if that is said.
+    """
     _ask_licence(settings, pack, accept=accept)
-    import_pack(pack_folder(settings), pack, source, link=link, check=_check)
+    folder = pack_folder(settings)
+    import_pack(folder, pack, source, link=link, others=others, check=_check)
     _is_here(settings, pack)
 
 

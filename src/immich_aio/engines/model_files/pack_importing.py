@@ -11,7 +11,7 @@ from pathlib import Path
 from immich_aio.engines.model_files.archive import unpack
 from immich_aio.engines.model_files.disk import sync_folder, telling
 from immich_aio.engines.model_files.face_packs import PublishedPack
-from immich_aio.engines.model_files.hashes import sha256_of, write_record
+from immich_aio.engines.model_files.hashes import read_record, sha256_of, write_record
 from immich_aio.engines.model_files.pack_folder import PackFiles, PackFolder, files_in
 from immich_aio.engines.model_files.places import Places
 from immich_aio.errors import BadInputError, UnavailableError
@@ -23,12 +23,14 @@ def import_pack(
     source: Path,
     *,
     link: bool = False,
+    others: bool = False,
     check: Callable[[PackFiles], None] = lambda _files: None,
 ) -> bool:
     """Take both networks of a zip or a folder; says whether they are new. The source stays.
 
     ``check`` raises where they are not what they should be, before anything is taken in. Raises
-    BadInputError for what is no pack, and where another one is here already.
+    BadInputError for what is no pack, where another one is here already, and for ``others`` than
+    the published networks unless they are wanted.
     """
     lock = folder.lock(pack)
     with telling(folder.root):
@@ -39,6 +41,8 @@ def import_pack(
             staging = Path(tempfile.mkdtemp(prefix=f".{pack.name}-", dir=folder.root))
             staged = PackFiles(*(staging / file.name for file in pack.networks))
             _stage(pack, source, staged, link=link)
+            if not others:
+                _require_published(pack, source, staged)
             check(staged)
             return _take_in(folder, pack, staged)
         finally:
@@ -69,6 +73,17 @@ def _stage(pack: PublishedPack, source: Path, staged: PackFiles, *, link: bool) 
         else:
             shutil.copyfile(file, copy)
         write_record(Places(copy).record, sha256_of(copy))
+
+
+def _require_published(pack: PublishedPack, source: Path, staged: PackFiles) -> None:
+    for (task, file), known in zip(staged.of_tasks(), pack.networks, strict=True):
+        sha256 = read_record(Places(file).record)
+        if known.sha256 not in (None, sha256):
+            raise BadInputError(
+                f"{source} is not the published {pack.name}: the SHA-256 of its {task} is {sha256}, "
+                f"not {known.sha256}. If it was downloaded, it is incomplete or damaged; if it is "
+                f"to take the place of the published one, import it with --as {pack.name}."
+            )
 
 
 def _take_in(folder: PackFolder, pack: PublishedPack, staged: PackFiles) -> bool:
