@@ -26,7 +26,7 @@ WIDTHS = (1, 4, 10)
 STEEPNESS, SURE_FROM = 40.0, 0.8
 """A disc's score is the sigmoid of STEEPNESS · (red - SURE_FROM), red in -1…1 …"""
 
-BONUS = 0.5
+BONUS = 1.0
 """… and this more for each larger stride, so that a disc that fills its place is found there."""
 
 SECOND_ANCHOR = 0.9

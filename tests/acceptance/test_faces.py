@@ -85,7 +85,7 @@ async def test_immich_gets_every_face_with_a_vector_that_knows_the_person(
     assert len(found) == 3
     box = found[0]["boundingBox"]
     assert all(isinstance(number, int) for number in box.values())
-    np.testing.assert_allclose(list(box.values()), ONE.box, atol=2)
+    np.testing.assert_allclose([box[name] for name in ("x1", "y1", "x2", "y2")], ONE.box, atol=2)
     scores = [face["score"] for face in found]
     assert scores == sorted(scores, reverse=True)
     one, again, other = vectors(reply)
@@ -144,7 +144,7 @@ async def test_what_is_no_image_is_said(face_service: Service) -> None:
     assert (await predict(face_service, entries(), image=b"no image")).status == 400
     body = (await represent(face_service, b"no image")).json
     assert body["result"] == []
-    assert "Not an image" in body["msg"]
+    assert "not an image" in body["msg"]
 
 
 async def test_the_status_says_which_pack_it_is_and_on_what_it_runs(face_service: Service) -> None:
@@ -273,7 +273,7 @@ async def test_unless_it_is_set_immichs_faces_are_not_ours(pack: Path, tmp_path:
 # ---- On the command line
 
 
-def test_a_pack_is_imported_from_insightfaces_zip_listed_checked_and_removed(
+def test_a_pack_is_imported_from_a_folder_listed_checked_and_removed(
     pack: Path, tmp_path: Path
 ) -> None:
     import_it = ("models", "import", str(pack), "--as", "buffalo_l")
@@ -293,7 +293,7 @@ def test_a_pack_is_imported_from_insightfaces_zip_listed_checked_and_removed(
 
     table = run(tmp_path, "models", "list").stdout
     assert "licence accepted, as noted in models/faces/license-accepted.txt" in table
-    assert "present, not the published files" in table
+    assert "present, not as published" in table
 
     removed = run(tmp_path, "models", "rm", "buffalo_l")
     assert (removed.returncode, removed.stdout) == (
@@ -301,6 +301,13 @@ def test_a_pack_is_imported_from_insightfaces_zip_listed_checked_and_removed(
         f"buffalo_l is removed; {size / 1e6:,.0f} MB are free again.\n",
     )
     assert run(tmp_path, "models", "rm", "buffalo_l").returncode == 1
+
+
+def test_a_zip_of_another_name_must_be_said_which_pack_it_is(tmp_path: Path) -> None:
+    (tmp_path / "download.zip").write_bytes(b"whatever")
+    done = run(tmp_path, "models", "import", "download.zip")
+    assert done.returncode == 1
+    assert "--as buffalo_l or buffalo_m or buffalo_s or antelopev2" in done.stderr
 
 
 def test_what_is_no_network_is_not_taken_in(tmp_path: Path) -> None:

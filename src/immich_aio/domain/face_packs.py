@@ -39,6 +39,6 @@ def wrong_pack(asked: str, pack: str) -> str | None:
     return (
         f"Immich asks for the faces of {asked}, and RECOGNITION_MODEL is {pack}: vectors of two "
         f"models cannot be compared. Set RECOGNITION_MODEL={asked}; or choose {pack} in Immich "
-        "under Administration → Settings → Machine Learning → Facial Recognition, and run Face "
-        "Detection for all assets."
+        "under Administration → Settings → Machine Learning → Facial Recognition, and reset Face "
+        "Detection under Jobs, which finds all people anew."
     )

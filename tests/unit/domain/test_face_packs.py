@@ -21,5 +21,9 @@ def test_what_is_no_pack_is_none(name: str) -> None:
 def test_another_packs_name_is_refused_with_both_remedies() -> None:
     told = wrong_pack("buffalo_l", "buffalo_s")
     assert told is not None
-    for words in ("RECOGNITION_MODEL=buffalo_l", "choose buffalo_s in Immich", "Face Detection"):
+    for words in (
+        "RECOGNITION_MODEL=buffalo_l",
+        "choose buffalo_s in Immich",
+        "reset Face Detection",
+    ):
         assert words in told

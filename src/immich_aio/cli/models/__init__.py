@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from immich_aio.cli.models import checkpoints, packs
+from immich_aio.domain.face_packs import PACKS
+from immich_aio.errors import BadInputError
 from immich_aio.settings import Settings
 
 app = typer.Typer(
@@ -64,6 +66,10 @@ def import_model(
     if (pack := packs.pack_of(settings, name or file.resolve().name)) is not None:
         others = name is not None
         packs.take_in(settings, pack, file, link=link, others=others, accept=accept)
+    elif file.is_dir() or file.suffix.casefold() == ".zip":
+        raise BadInputError(
+            f"{file} is no checkpoint. If it is a face pack, say which: --as {' or '.join(PACKS)}."
+        )
     else:
         checkpoints.take_in(settings, file, name, link=link)
 

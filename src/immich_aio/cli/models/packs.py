@@ -66,7 +66,7 @@ def pull(settings: Settings, pack: PublishedPack, *, accept: bool) -> None:
     _is_here(settings, pack)
 
 
-def take_in(  # noqa: PLR0913  # an option of the command each
+def take_in(
     settings: Settings,
     pack: PublishedPack,
     source: Path,
@@ -148,7 +148,7 @@ def _is_chosen(settings: Settings, state: PackState) -> bool:
 
 def _status(state: PackState) -> str:
     if state.is_other_file:
-        return "present, not the published files"
+        return "present, not as published"
     return (
         state.status if state.partial is None else f"partial: {Progress(state.partial, None, None)}"
     )

@@ -80,8 +80,8 @@ def _require_published(pack: PublishedPack, source: Path, staged: PackFiles) -> 
         sha256 = read_record(Places(file).record)
         if known.sha256 not in (None, sha256):
             raise BadInputError(
-                f"{source} is not the published {pack.name}: the SHA-256 of its {task} is {sha256}, "
-                f"not {known.sha256}. If it was downloaded, it is incomplete or damaged; if it is "
+                f"{source} is not the published {pack.name}: its {task} has SHA-256 {sha256}, not "
+                f"{known.sha256}. If it was downloaded, it is incomplete or damaged; if it is "
                 f"to take the place of the published one, import it with --as {pack.name}."
             )
 
