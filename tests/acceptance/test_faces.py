@@ -17,6 +17,7 @@ from bench.face_samples import DrawnFace, picture, picture_file
 from tests.acceptance.product import Service, run, running
 from tests.acceptance.test_services import BLOCKED
 from tests.integration.engines.hub import Offer, a_hub, sha256
+from tests.integration.engines.packs import zipped
 from tests.integration.services.live import Reply, ask, send_form
 
 PATIENCE = 60
@@ -301,6 +302,23 @@ def test_a_pack_is_imported_from_a_folder_listed_checked_and_removed(
         f"buffalo_l is removed; {size / 1e6:,.0f} MB are free again.\n",
     )
     assert run(tmp_path, "models", "rm", "buffalo_l").returncode == 1
+
+
+def test_a_zip_as_insightface_has_it_is_imported_too(pack: Path, tmp_path: Path) -> None:
+    files = {f"buffalo_m/{path.name}": path.read_bytes() for path in pack.glob("*.onnx")}
+    renamed = {name.replace("10g", "2.5g"): data for name, data in files.items()}
+    (tmp_path / "buffalo_m.zip").write_bytes(zipped({**renamed, "buffalo_m/1k3d68.onnx": b"x"}))
+    arguments = ("models", "import", "buffalo_m.zip", "--accept-license")
+    refused = run(tmp_path, *arguments)
+    assert refused.returncode == 1
+    assert "is not the published buffalo_m" in refused.stderr
+    done = run(tmp_path, *arguments, "--as", "buffalo_m")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "models" / "faces" / "buffalo_m"
+    assert (folder / "detection" / "model.onnx").read_bytes() == (
+        pack / "det_10g.onnx"
+    ).read_bytes()
+    assert len(list(folder.rglob("*.onnx"))) == 2
 
 
 def test_a_zip_of_another_name_must_be_said_which_pack_it_is(tmp_path: Path) -> None:
