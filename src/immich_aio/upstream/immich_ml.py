@@ -18,8 +18,8 @@ from immich_aio.wire.immich_ml import entries_for
 class ImmichMlClient:
     """Everything that is not read here goes to this server as it came."""
 
-    def __init__(self, url: str, timeout: float) -> None:
-        self._http = HttpClient("IMMICH_API", url, timeout, {})
+    def __init__(self, url: str, timeout: float, *, name: str = "IMMICH_API") -> None:
+        self._http = HttpClient(name, url, timeout, {})
 
     @contextlib.asynccontextmanager
     async def relay(
@@ -44,14 +44,15 @@ class ImmichMlClient:
             form.add_field("text", text)
         async with self._http.request("POST", "/predict", data=form) as response:
             body = await response.read()
+        server = f"{self._http.name} at {self._http.url}"
         if response.status != 200:
-            raise UpstreamError(f"IMMICH_API at {self._http.url} answered {response.status}.")
+            raise UpstreamError(f"{server} answered {response.status}.")
         try:
             reply = json.loads(body)
         except ValueError:
             reply = None
         if not isinstance(reply, dict):
-            raise UpstreamError(f"IMMICH_API at {self._http.url} answered no JSON object.")
+            raise UpstreamError(f"{server} answered no JSON object.")
         return reply
 
     async def close(self) -> None:

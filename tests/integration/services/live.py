@@ -256,7 +256,7 @@ async def ask(
         session.request(method, url, headers=headers, data=data) as response,
     ):
         body = await response.read()
-        return Reply(response.status, dict(response.headers), body)
+        return Reply(response.status, response.headers.copy(), body)
 
 
 async def send_form(url: str, *, key: str | None = None, **fields: bytes | str) -> Reply:

@@ -21,13 +21,17 @@ BACKLOG = 2048
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An app and where it listens; port 0 takes a free one."""
+    """An app and where it listens; port 0 takes a free one.
+
+    ``socket`` is one that listens there already, for whoever must know a free port beforehand.
+    """
 
     name: str
     app: ASGIApp
     host: str
     port: int
     port_setting: str
+    socket: socket.socket | None = None
 
 
 async def _nothing() -> None:
@@ -39,22 +43,35 @@ async def serve(
     *,
     log_level: str,
     when_stopping: Callable[[], Awaitable[None]] = _nothing,
+    meanwhile: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve all until SIGINT or SIGTERM; requests in flight are finished first.
 
+    With ``meanwhile`` they are served until that is done, and signals are its affair.
     ``when_stopping`` is for ending what they might wait for without need. Raises BadInputError when
-    an address cannot be listened on.
+    an address cannot be listened on, and whatever ``meanwhile`` raises.
     """
     servers = [_Server(_config(listener, log_level)) for listener in listeners]
     stopping = asyncio.Event()
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(_bound(listener)) for listener in listeners]
-        stack.enter_context(_stop_on_signals(servers, stopping))
+        sockets = [
+            stack.enter_context(listener.socket or _bound(listener)) for listener in listeners
+        ]
+        if meanwhile is None:
+            stack.enter_context(_stop_on_signals(servers, stopping))
         watch = asyncio.create_task(_after(stopping, when_stopping))
         pairs = zip(servers, sockets, strict=True)
-        await asyncio.gather(*(server.serve([one]) for server, one in pairs))
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
+        serving = asyncio.gather(*(server.serve([one]) for server, one in pairs))
+        try:
+            if meanwhile is not None:
+                await meanwhile()
+        finally:
+            if meanwhile is not None:
+                for server in servers:
+                    server.should_exit = True
+            await serving
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
 
 async def _after(stopping: asyncio.Event, do: Callable[[], Awaitable[None]]) -> None:

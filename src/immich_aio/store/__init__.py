@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, and SQL that lives in named ``.sql`` files."""

@@ -1,0 +1,57 @@
+"""A pool of connections to one PostgreSQL database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+
+class Database:
+    """Connections whose rows are dictionaries by column name; times are in UTC, as Immich's are."""
+
+    def __init__(self, url: str, max_connections: int = 10) -> None:
+        self.url = url
+        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=max_connections,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"row_factory": dict_row, "autocommit": True, "options": "-c timezone=UTC"},
+        )
+
+    async def open(self) -> None:
+        """Connect; raises psycopg's errors where that is not possible."""
+        await self._pool.open(wait=True)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One connection for a while; every statement commits unless inside a transaction."""
+        async with self._pool.connection() as connection:
+            yield connection
+
+    async def rows(self, sql: LiteralString, **parameters: Any) -> list[DictRow]:  # noqa: ANN401  # what SQL takes
+        """All rows of a query."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(sql, parameters)
+            return await cursor.fetchall()
+
+    async def row(self, sql: LiteralString, **parameters: Any) -> DictRow | None:  # noqa: ANN401  # as above
+        """The first row of a query, or None."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(sql, parameters)
+            return await cursor.fetchone()
+
+    async def run(self, sql: LiteralString, **parameters: Any) -> int:  # noqa: ANN401  # as above
+        """Run a statement; how many rows it touched."""
+        async with self.connection() as connection:
+            return (await connection.execute(sql, parameters)).rowcount
