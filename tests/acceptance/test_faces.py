@@ -296,6 +296,15 @@ def test_a_pack_is_imported_from_a_folder_listed_checked_and_removed(
     assert "licence accepted, as noted in models/faces/license-accepted.txt" in table
     assert "present, not as published" in table
 
+    verified = run(tmp_path, "models", "verify", "buffalo_l")
+    assert verified.returncode == 1
+    assert "buffalo_l recognition: DAMAGED or another file" in verified.stdout
+    assert "Immich's own server rewrites the recogniser" in verified.stdout
+
+    pulled = run(tmp_path, "models", "pull", "buffalo_l")
+    assert pulled.returncode == 1
+    assert "is not the published buffalo_l, and is used as it is" in pulled.stderr
+
     removed = run(tmp_path, "models", "rm", "buffalo_l")
     assert (removed.returncode, removed.stdout) == (
         0,

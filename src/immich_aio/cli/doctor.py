@@ -181,7 +181,9 @@ def _doors(settings: Settings) -> list[Finding]:
 async def _upstreams(settings: Settings) -> list[Finding]:
     return [
         await _upstream("IMMICH_API", settings.immich_api, "what is not answered here gets 503"),
-        await _upstream("MT_PHOTOS_API", settings.remote_ai, "OCR and CLIP run in this process"),
+        await _upstream(
+            "MT_PHOTOS_API", settings.remote_ai, "OCR, CLIP and faces run in this process"
+        ),
     ]
 
 

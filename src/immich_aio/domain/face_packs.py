@@ -7,8 +7,6 @@ name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from immich_aio.domain.clip_models import listed_name
 
 PACKS = ("buffalo_l", "buffalo_m", "buffalo_s", "antelopev2")
@@ -16,14 +14,6 @@ PACKS = ("buffalo_l", "buffalo_m", "buffalo_s", "antelopev2")
 
 FACE_DIMENSION = 512
 """The length of every pack's vectors."""
-
-
-@dataclass(frozen=True, slots=True)
-class FacePack:
-    """Which pack a backend answers with; ``state`` is in words for people."""
-
-    name: str
-    state: str
 
 
 def pack_named(name: str) -> str | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from immich_aio.domain.clip_models import ClipModel
-from immich_aio.domain.face_packs import FacePack
 from immich_aio.domain.results import Embedding, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 
@@ -97,13 +96,18 @@ class FacesBackend(Protocol):
         """
         ...
 
-    def pack(self) -> FacePack:
-        """Which pack of models it is."""
+    @property
+    def pack(self) -> str:
+        """The name of its pack of models."""
         ...
 
 
 class FaceFinder(FacesBackend, Engine, Protocol):
     """An engine of this process."""
+
+    def state(self) -> str:
+        """How far its pack has got, in words for people; it may look at the disk."""
+        ...
 
     async def prepare(self) -> None:
         """Have the models' files ready, but nothing loaded, before the first request."""

@@ -9,7 +9,7 @@ import aiohttp
 import numpy as np
 
 from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS, ClipModel
-from immich_aio.domain.face_packs import FACE_DIMENSION, FacePack
+from immich_aio.domain.face_packs import FACE_DIMENSION
 from immich_aio.domain.results import Embedding, Face, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.errors import OverloadedError, UpstreamError
@@ -63,16 +63,20 @@ class MtPhotosClient:
         return ClipModel(self._clip_model, dimension, f"at {self._http.url}")
 
     async def find_faces(self, image_file: bytes, min_score: float) -> FacesResult:
-        """The faces of one image file, vectors of length 1. Raises as ``read``."""
+        """The faces of one image file, vectors of length 1.
+
+        Raises as ``read``, and UpstreamError where the server says that it has another pack.
+        """
         width, height = read_size(image_file)
         body = await self._send("/represent", data=_form(image_file))
-        found = mt_photos.parse_represent(body, width, height)
+        found = mt_photos.parse_represent(body, width, height, self._face_pack)
         faces = (_checked(face) for face in found.faces if face.score >= min_score)
         return dataclasses.replace(found, faces=tuple(faces))
 
-    def pack(self) -> FacePack:
+    @property
+    def pack(self) -> str:
         """Which pack the other server is said to have."""
-        return FacePack(self._face_pack, f"at {self._http.url}")
+        return self._face_pack
 
     async def close(self) -> None:
         """Close the connections."""

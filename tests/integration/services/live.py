@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from immich_aio.domain.clip_models import ClipModel
-from immich_aio.domain.face_packs import FacePack
 from immich_aio.domain.geometry import Quad, Rect
 from immich_aio.domain.results import (
     ClipTimings,
@@ -161,7 +160,7 @@ class FacesDouble:
         self, result: FacesResult | BaseException = FACES, name: str = "buffalo_l"
     ) -> None:
         self.result = result
-        self.name = name
+        self.pack = name
         self.images: list[bytes] = []
         self.scores: list[float] = []
         self.released = 0
@@ -173,8 +172,8 @@ class FacesDouble:
             raise self.result
         return self.result
 
-    def pack(self) -> FacePack:
-        return FacePack(self.name, "loaded")
+    def state(self) -> str:
+        return "loaded"
 
     async def prepare(self) -> None:
         """Nothing to fetch."""

@@ -257,12 +257,12 @@ async def test_a_vector_of_another_length_than_immich_expects_is_never_passed_on
 # ---- Faces
 
 
-def faces_reply(*scores: float, numbers: int = 512) -> dict[str, object]:
+def faces_reply(*scores: float, numbers: int = 512, model: str = "buffalo_l") -> dict[str, object]:
     area = {"x": 10, "y": -4, "w": 30, "h": 40}
     vector = [2.0] + [0.0] * (numbers - 1)
     return {
         "detector_backend": "insightface",
-        "recognition_model": "buffalo_l",
+        "recognition_model": model,
         "result": [
             {"embedding": vector, "facial_area": area, "face_confidence": score} for score in scores
         ],
@@ -305,6 +305,26 @@ async def test_what_is_no_list_of_faces_is_a_failure(reply: Answer, told: str) -
     async with mt_photos(reply, path="/represent") as server, client_of(server.url) as client:
         with pytest.raises(UpstreamError, match=told):
             await client.find_faces(RECEIPT, 0.5)
+
+
+async def test_faces_of_another_pack_than_is_set_are_never_passed_on() -> None:
+    async with (
+        mt_photos(answer(faces_reply(0.9, model="Facenet512")), path="/represent") as server,
+        gateway_to(server.url) as url,
+    ):
+        reply = await send_form(f"{url}/predict", entries=FACES_ENTRIES, image=RECEIPT)
+    assert reply.status == 502
+    assert "by Facenet512, and RECOGNITION_MODEL is buffalo_l" in reply.json["detail"]
+
+
+async def test_a_server_that_does_not_tell_its_pack_is_believed() -> None:
+    silent = {**faces_reply(0.9), "recognition_model": None}
+    async with (
+        mt_photos(answer(silent), path="/represent") as server,
+        gateway_to(server.url) as url,
+    ):
+        reply = await send_form(f"{url}/predict", entries=FACES_ENTRIES, image=RECEIPT)
+    assert len(reply.json["facial-recognition"]) == 1
 
 
 async def test_a_gateway_has_faces_found_by_our_own_ai_service_elsewhere() -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from immich_aio.cli.compose import faces_license, pack_folder
 from immich_aio.cli.models.output import megabytes, reporting, sentence, stepping, write
 from immich_aio.domain.face_packs import FACE_DIMENSION
-from immich_aio.engines.model_files.face_packs import PublishedPack
+from immich_aio.engines.model_files.face_packs import TASKS, PublishedPack, other_reason
 from immich_aio.engines.model_files.license import TERMS
 from immich_aio.engines.model_files.pack_download import fetch_pack
 from immich_aio.engines.model_files.pack_folder import PackFiles, PackState
@@ -58,8 +58,9 @@ def pull(settings: Settings, pack: PublishedPack, *, accept: bool) -> None:
     state = folder.state(pack)
     if state.is_other_file:
         raise BadInputError(
-            f"What is in {state.path} is not the published {pack.name}. Run 'immich-aio models rm "
-            f"{pack.name}' first."
+            f"What is in {state.path} is not the published {pack.name}, and is used as it is. To "
+            f"have that instead, run 'immich-aio models rm {pack.name}' first."
+            f"{other_reason('recognition')}"
         )
     with reporting(pack.name) as report:
         asyncio.run(fetch_pack(folder, pack, settings.sources, report))
@@ -92,7 +93,9 @@ def verify(settings: Settings, pack: PublishedPack) -> bool:
     paths = [path for _, path in files.of_tasks()] if files else []
     with stepping(f"hashing {pack.name}", *paths) as step:
         verdicts = verify_pack(folder, pack, step)
-    write(*(sentence(verdict, pack.name) for verdict in verdicts))
+    for task, verdict in zip(TASKS, verdicts, strict=True):
+        reason = "" if verdict.is_good else other_reason(task)
+        write(sentence(verdict, pack.name) + reason)
     return all(verdict.is_good for verdict in verdicts)
 
 

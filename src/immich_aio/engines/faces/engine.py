@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from immich_aio.domain.face_packs import FacePack
 from immich_aio.domain.images import ImageLimits
 from immich_aio.domain.results import FacesResult
 from immich_aio.engines.faces.finder import Finder
@@ -73,9 +72,14 @@ class FaceEngine:
                 self._source.forget()  # what is there may be mended, or come again elsewhere
                 raise
 
-    def pack(self) -> FacePack:
-        """Which pack it is, and how far it has got."""
-        return FacePack(self._source.name, "loaded" if self._models.loaded else self._source.state)
+    @property
+    def pack(self) -> str:
+        """The name of its pack."""
+        return self._source.name
+
+    def state(self) -> str:
+        """How far its pack has got, in words for people; it may look at the disk."""
+        return "loaded" if self._models.loaded else self._source.state
 
     async def prepare(self) -> None:
         """Have the pack fetched, but not loaded, before the first request."""

@@ -39,6 +39,19 @@ class PublishedPack:
         yield from zip(TASKS, self.networks, self.members, strict=True)
 
 
+def other_reason(task: Task) -> str:
+    """Why a good file may be another than the published one; empty where nothing is known.
+
+    Immich's server (3.1.0) adds a batch axis to a recogniser where it runs on a CPU or CUDA.
+    """
+    if task == "detection":
+        return ""
+    return (
+        " Immich's own server rewrites the recogniser that it has fetched: the vectors stay the "
+        "same, but the file in its cache is not the published one."
+    )
+
+
 _Known = tuple[str, int, str]
 """A file's name in InsightFace's zips, its bytes, its SHA-256."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from immich_aio.engines.model_files.archive import unpack
 from immich_aio.engines.model_files.disk import sync_folder, telling
-from immich_aio.engines.model_files.face_packs import PublishedPack
+from immich_aio.engines.model_files.face_packs import PublishedPack, other_reason
 from immich_aio.engines.model_files.hashes import read_record, sha256_of, write_record
 from immich_aio.engines.model_files.pack_folder import PackFiles, PackFolder, files_in
 from immich_aio.engines.model_files.places import Places
@@ -83,6 +83,7 @@ def _require_published(pack: PublishedPack, source: Path, staged: PackFiles) -> 
                 f"{source} is not the published {pack.name}: its {task} has SHA-256 {sha256}, not "
                 f"{known.sha256}. If it was downloaded, it is incomplete or damaged; if it is "
                 f"to take the place of the published one, import it with --as {pack.name}."
+                f"{other_reason(task)}"
             )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from immich_aio.engines.model_files.disk import telling
-from immich_aio.engines.model_files.face_packs import PublishedPack
+from immich_aio.engines.model_files.face_packs import PublishedPack, other_reason
 from immich_aio.engines.model_files.folder import ModelFolder
 from immich_aio.engines.model_files.hashes import (
     Step,
@@ -89,7 +89,7 @@ def pin(files: PackFiles, name: str) -> None:
                 f"The {task} of {name} at {path} is not what it was when it came, or was first "
                 f"used: its vectors may not fit those that there are. Run 'immich-aio models rm "
                 f"{name}' and get it again; or, if it was changed on purpose, remove "
-                f"{places.record}."
+                f"{places.record}.{other_reason(task)}"
             )
 
 

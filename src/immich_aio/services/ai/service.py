@@ -75,7 +75,7 @@ class AiService:
     async def status(self) -> dict[str, object]:
         """What the page shows of the service; open to all, so nothing private."""
         health, clip = self._ocr.health(), self._clip.model()
-        pack = await asyncio.to_thread(self._faces.pack)  # it may look at the disk
+        state = await asyncio.to_thread(self._faces.state)
         return {
             "version": __version__,
             "engine": health.description,
@@ -90,8 +90,8 @@ class AiService:
                 "immich_names": STAND_INS.get(clip.dimension or 0, ()),
             },
             "faces": {
-                "pack": pack.name,
-                "state": pack.state,
+                "pack": self._faces.pack,
+                "state": state,
                 "engine": self._faces.health().description,
             },
         }
@@ -123,7 +123,7 @@ class AiService:
 
     async def face_check(self) -> dict[str, object]:
         """MT-Photos asks this to learn which model recognises faces."""
-        return mt_photos.face_check_reply(self._faces.pack().name)
+        return mt_photos.face_check_reply(self._faces.pack)
 
     async def restart(self) -> dict[str, str]:
         """Give the models' memory back. Requests that run or wait are answered all the same."""
@@ -156,7 +156,7 @@ class AiService:
         finding = self._faces.find_faces(image, self._config.min_face_score)
         result = await unless_hung_up(request, finding)
         self._metrics.count_faces(result.timings, len(result.faces))
-        reply = mt_photos.faces_reply(result, self._faces.pack().name)
+        reply = mt_photos.faces_reply(result, self._faces.pack)
         return JSONResponse(reply, headers=_timing(result))
 
     def _vector_reply(self, kind: Literal["image", "text"], embedding: Embedding) -> Response:

@@ -120,7 +120,7 @@ class Predictor:
         """Faces, whose vectors are never another model's than Immich asks for."""
         faces = self._backends.faces
         assert faces is not None  # noqa: S101  # else the route leads to Immich
-        if (why := wrong_pack(task.model, faces.pack().name)) is not None:
+        if (why := wrong_pack(task.model, faces.pack)) is not None:
             raise UnprocessableError(why)
         result = await faces.find_faces(image, task.min_score)
         self._metrics.count_faces(result.timings, len(result.faces))

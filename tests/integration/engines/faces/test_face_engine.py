@@ -181,9 +181,9 @@ async def test_a_caller_who_hangs_up_costs_no_further_inference(
 async def test_idle_models_are_unloaded_and_come_back(pack: PackFiles) -> None:
     async with engine_of(pack, idle_seconds=0.05) as engine:
         first = await engine.find_faces(FILE, 0.5)
-        assert engine.pack().state == "loaded"
+        assert engine.state() == "loaded"
         await until(lambda: not engine.health().ready)
-        assert engine.pack().state == "ready, loaded on first use"
+        assert engine.state() == "ready, loaded on first use"
         assert await engine.find_faces(FILE, 0.5) == first
 
 
@@ -224,14 +224,14 @@ async def test_after_closing_everything_is_refused(pack: PackFiles) -> None:
 
 async def test_it_says_what_it_runs_on_and_how_far_it_has_got(pack: PackFiles) -> None:
     async with engine_of(pack) as engine:
-        assert (engine.pack().name, engine.pack().state) == ("buffalo_l", "not here yet")
+        assert (engine.pack, engine.state()) == ("buffalo_l", "not here yet")
         health = engine.health()
         assert (health.ready, health.description) == (False, "ONNX Runtime f32 on CPU")
         await engine.prepare()
-        assert engine.pack().state == "ready, loaded on first use"
+        assert engine.state() == "ready, loaded on first use"
         assert not engine.health().ready
         await engine.warm_up()
-        assert (engine.pack().state, engine.health().ready) == ("loaded", True)
+        assert (engine.state(), engine.health().ready) == ("loaded", True)
 
 
 # ---- Packs that are not what they should be

@@ -12,10 +12,9 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from immich_aio.domain.clip_models import STAND_INS
-from immich_aio.domain.face_packs import PACKS, pack_named
 from immich_aio.domain.images import ImageLimits
 from immich_aio.engines.model_files.sources import (
     GITHUB,
@@ -26,12 +25,14 @@ from immich_aio.engines.model_files.sources import (
     parse_sources,
 )
 from immich_aio.errors import BadInputError
+from immich_aio.settings.faces import FaceSettings
+from immich_aio.settings.folder import Folder
 
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
 """The key every MT-Photos server is delivered with: convenient at home, no secret to anyone."""
 
 
-class Settings(BaseSettings):
+class Settings(FaceSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
@@ -134,57 +135,10 @@ class Settings(BaseSettings):
         description="Images that may wait for their vector. When it is full callers get 429 at "
         "once; a longer queue refuses later and holds more uploads in memory.",
     )
-    clip_download_root: Path = Field(
+    clip_download_root: Folder = Field(
         Path("models/clip"),
         description="Folder of the CLIP checkpoints, such as clip_cn_vit-b-16.pt; files that are "
         "there are used as they are. A model takes 0.3 to 3.8 GB.",
-    )
-    faces_from: Literal["immich", "here"] = Field(
-        "immich",
-        description="Who finds faces for Immich: `immich` sends the task to IMMICH_API; `here` "
-        "does it with RECOGNITION_MODEL, and Immich's own server need not run for it.",
-    )
-    recognition_model: str = Field(
-        PACKS[0],
-        description="InsightFace's pack that finds and recognises faces: buffalo_l, buffalo_m, "
-        "buffalo_s or antelopev2. It must be the one that is chosen in Immich, for vectors of "
-        "different packs cannot be compared.",
-    )
-    detection_thresh: float = Field(
-        0.65,
-        gt=0,
-        le=1,
-        description="How sure a face must be for MT-Photos (0…1): less finds more faces, and more "
-        "that are none. Immich sends its own.",
-    )
-    accept_faces_license: bool = Field(
-        False,
-        description="Whether you accept the licence of InsightFace's models, which is for "
-        "non-commercial research only. Without it, or `models pull --accept-license`, no face is "
-        "recognised and nothing of them is fetched.",
-    )
-    faces_runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
-        "auto", description="As OCR_RUNTIME, for faces."
-    )
-    faces_precision: Literal["auto", "f32", "bf16"] = Field(
-        "auto",
-        description="`auto` takes bf16 where the CPU multiplies it, f32 elsewhere. bf16 is about "
-        "twice as fast; boxes and vectors are a little less exact (docs/benchmarks.md).",
-    )
-    faces_workers: int = Field(
-        0, ge=0, le=256, description="Images searched for faces at once; as OCR_WORKERS."
-    )
-    faces_queue_size: int = Field(
-        64,
-        ge=1,
-        description="Images that may wait for their faces. When it is full callers get 429 at "
-        "once; a longer queue refuses later and holds more uploads in memory.",
-    )
-    faces_download_root: Path = Field(
-        Path("models/faces"),
-        description="Folder of the face packs, one folder each. InsightFace's (~/.insightface/"
-        "models) and that of Immich's server (/cache/facial-recognition) are used as they are. A "
-        "pack takes 16 to 280 MB.",
     )
     model_sources: str = Field(
         ",".join(HUBS),
@@ -270,22 +224,6 @@ class Settings(BaseSettings):
         if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "faces", "none"}:
             raise ValueError("takes ocr, clip and faces, separated by commas, or none")
         return value
-
-    @field_validator("recognition_model")
-    @classmethod
-    def _names_a_pack(cls, value: str) -> str:
-        found = pack_named(value)
-        if found is None:
-            raise ValueError(f"takes {', '.join(PACKS)}")
-        return found
-
-    @field_validator("clip_download_root", "faces_download_root")
-    @classmethod
-    def _may_begin_at_home(cls, value: Path) -> Path:
-        try:
-            return value.expanduser()
-        except RuntimeError as error:
-            raise ValueError(str(error)) from None
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:
