@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from immich_aio import __version__
-from immich_aio.cli.compose import model_folder
-from immich_aio.cli.models import dimension_of
+from immich_aio.cli.compose import faces_license, model_folder, pack_folder
+from immich_aio.cli.models.checkpoints import dimension_of
 from immich_aio.domain.clip_models import immich_dimension
 from immich_aio.engines.clip.converted import conversions
 from immich_aio.engines.cores import cpu_flags, cpu_name, usable_cores
@@ -32,6 +32,7 @@ def doctor() -> None:
         *_machine(),
         *_ocr(settings),
         *_clip(settings),
+        *_faces(settings),
         *_doors(settings),
         *asyncio.run(_upstreams(settings)),
     ]
@@ -111,6 +112,50 @@ def _immich_names(settings: Settings, dimension: int | None) -> Finding:
     return (mark, "in Immich", f"choose as CLIP model: {told}")
 
 
+def _faces(settings: Settings) -> list[Finding]:
+    """Who finds faces for Immich, and the pack, its licence and its engine."""
+    here = settings.faces_from == "here"
+    told = "Immich's faces are found here" if here else "Immich's faces go to IMMICH_API"
+    told += "; choose the same model in Immich" if here else "; MT-Photos' are found here"
+
+    def choice() -> str:
+        from immich_aio.engines.faces.choice import faces_choice  # noqa: PLC0415  # as above
+
+        workers = settings.faces_workers or usable_cores()
+        found = faces_choice(
+            settings.faces_runtime, settings.device, settings.faces_precision, workers
+        )
+        return f"{found.description}, {found.workers} workers: {found.reason}"
+
+    mark = "bad" if here and settings.remote_ai is None else "warn"
+    return [
+        ("ok", "FACES_FROM", f"{settings.faces_from}: {told}"),
+        _checked("face engine", choice, mark),
+        *_face_pack(settings, mark if here else "ok"),
+    ]
+
+
+def _face_pack(settings: Settings, otherwise: str) -> list[Finding]:
+    """Whether the pack is here, and whether it may be used."""
+    folder, licence = pack_folder(settings), faces_license(settings)
+    pack = folder.published(settings.recognition_model)
+    assert pack is not None  # noqa: S101  # the settings take no other
+    state, accepted = folder.state(pack), licence.accepted
+    mark, found = "ok", f"{pack.name}, {state.path}: {state.status}"
+    if state.files is None:
+        mark, remedy = otherwise, f"run 'immich-aio models pull {pack.name}'"
+        if settings.model_download and accepted:
+            mark = "warn" if otherwise != "ok" else "ok"
+            remedy = f"fetched when it is needed, or {remedy}"
+        found = f"{found}; {remedy}"
+    remedy = "" if accepted else "; 'immich-aio models pull NAME --accept-license' accepts it"
+    told = f"{licence.accepted_how}, non-commercial research only{remedy}"
+    return [
+        (mark, "face pack", found),
+        ("ok" if accepted else otherwise, "face licence", told),
+    ]
+
+
 def _checked(name: str, look: Callable[[], str], otherwise: str) -> Finding:
     try:
         return ("ok", name, look())
@@ -136,7 +181,9 @@ def _doors(settings: Settings) -> list[Finding]:
 async def _upstreams(settings: Settings) -> list[Finding]:
     return [
         await _upstream("IMMICH_API", settings.immich_api, "what is not answered here gets 503"),
-        await _upstream("MT_PHOTOS_API", settings.remote_ai, "OCR and CLIP run in this process"),
+        await _upstream(
+            "MT_PHOTOS_API", settings.remote_ai, "OCR, CLIP and faces run in this process"
+        ),
     ]
 
 

@@ -56,11 +56,14 @@ def _announce(settings: Settings, roles: frozenset[str]) -> None:
     log.info("Immich All-in-One %s", __version__)
     if "gateway" in roles:
         log.info("gateway     http://%s:%d/ (Immich's machine-learning URL)", host, settings.port)
-        if settings.immich_api is None:
-            what = "faces" if settings.clip_model else "CLIP and faces"
-            log.info("IMMICH_API is not set: %s are answered 503", what)
+        theirs = [] if settings.clip_model else ["CLIP"]
+        theirs += [] if settings.faces_from == "here" else ["faces"]
+        if settings.immich_api is None and theirs:
+            log.info("IMMICH_API is not set: 503 is the answer to %s", " and ".join(theirs))
         if settings.clip_model is not None:
             log.info("smart search by Chinese-CLIP %s", settings.clip_model)
+        if settings.faces_from == "here":
+            log.info("faces by InsightFace's %s", settings.recognition_model)
     if "ai" in roles:
         log.info("AI service  http://%s:%d/ (a page to try it)", host, settings.http_port)
         if settings.has_well_known_key and settings.listens_beyond_loopback:

@@ -44,3 +44,15 @@ def test_a_mixed_request_is_split_and_no_task_is_lost(clip: Task) -> None:
 
 def test_a_star_takes_every_name() -> None:
     assert route([ClipTextTask("anything")], ("*",)).clip == ClipTextTask("anything")
+
+
+def test_faces_are_ours_only_where_they_are_said_to_be() -> None:
+    assert route([FACES], ()).immich == (FACES,)
+    way = route([FACES], (), faces_are_ours=True)
+    assert way.is_ours
+    assert (way.faces, way.immich) == (FACES, ())
+
+
+def test_everything_at_once_leaves_nothing_for_immichs_server() -> None:
+    way = route([FACES, CLIP[0], OcrTask("m")], OURS, faces_are_ours=True)
+    assert (way.ocr, way.clip, way.faces, way.immich) == (OcrTask("m"), CLIP[0], FACES, ())

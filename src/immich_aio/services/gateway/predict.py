@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from immich_aio.domain.clip_models import mismatch
+from immich_aio.domain.face_packs import wrong_pack
 from immich_aio.domain.results import Timings
-from immich_aio.domain.tasks import ClipImageTask, OcrTask, Task
-from immich_aio.engines.protocol import ClipBackend, OcrBackend
+from immich_aio.domain.tasks import ClipImageTask, FacesTask, OcrTask, Task
+from immich_aio.engines.protocol import ClipBackend, FacesBackend, OcrBackend
 from immich_aio.errors import AioError, BadInputError, UnavailableError, UnprocessableError
 from immich_aio.services.gateway.routing import ClipTask, Route, route
 from immich_aio.services.http.hang_up import unless_hung_up
@@ -38,6 +39,7 @@ class Backends:
     immich: ImmichMlClient | None
     clip: ClipBackend | None = None
     clip_names: tuple[str, ...] = ()
+    faces: FacesBackend | None = None
 
 
 Answer = tuple[dict[str, object], Timings | None]
@@ -60,7 +62,8 @@ class Predictor:
         if "entries" not in upload.parts:
             raise UnprocessableError("The field 'entries' is missing.")
         tasks = immich_ml.parse_entries(bytes(upload.parts["entries"].data))
-        way = route(tasks, self._clip_names)
+        ours = self._backends.faces is not None
+        way = route(tasks, self._clip_names, faces_are_ours=ours)
         if not way.is_ours:
             return await self._relay(request, upload)
         upload.chunks.clear()
@@ -72,6 +75,11 @@ class Predictor:
         work = [
             *([self._read(way.ocr, given.image("OCR"))] if way.ocr else []),
             *([self._encode(way.clip, given)] if way.clip else []),
+            *(
+                [self._find_faces(way.faces, given.image("Facial recognition"))]
+                if way.faces
+                else []
+            ),
             *([self._at_immich(way.immich, given)] if way.immich else []),
         ]
         try:
@@ -108,6 +116,16 @@ class Predictor:
         _refuse_mismatch(task, model.name, embedding.vector.size)
         return immich_ml.clip_reply(embedding), embedding.timings
 
+    async def _find_faces(self, task: FacesTask, image: bytes) -> Answer:
+        """Faces, whose vectors are never another model's than Immich asks for."""
+        faces = self._backends.faces
+        assert faces is not None  # noqa: S101  # else the route leads to Immich
+        if (why := wrong_pack(task.model, faces.pack)) is not None:
+            raise UnprocessableError(why)
+        result = await faces.find_faces(image, task.min_score)
+        self._metrics.count_faces(result.timings, len(result.faces))
+        return immich_ml.faces_reply(result), result.timings
+
     async def _at_immich(self, tasks: tuple[Task, ...], given: _Given) -> Answer:
         reply = await self._immich().predict(tasks, given.optional_image, given.optional_text)
         return reply, None
@@ -136,7 +154,8 @@ class Predictor:
             raise UnavailableError(
                 "That is not answered here: set IMMICH_API to Immich's own machine-learning "
                 "server, such as http://immich-machine-learning:3003, for faces and its own CLIP "
-                "models; CLIP_MODEL makes this gateway answer with Chinese-CLIP."
+                "models; CLIP_MODEL makes this gateway answer with Chinese-CLIP, and "
+                "FACES_FROM=here with faces."
             )
         return self._backends.immich
 

@@ -12,18 +12,27 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
-from immich_aio.engines.model_files.sources import HUGGINGFACE, MODELSCOPE, Source, parse_sources
+from immich_aio.engines.model_files.sources import (
+    GITHUB,
+    HUBS,
+    HUGGINGFACE,
+    MODELSCOPE,
+    Source,
+    parse_sources,
+)
 from immich_aio.errors import BadInputError
+from immich_aio.settings.faces import FaceSettings
+from immich_aio.settings.folder import Folder
 
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
 """The key every MT-Photos server is delivered with: convenient at home, no secret to anyone."""
 
 
-class Settings(BaseSettings):
+class Settings(FaceSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
@@ -45,14 +54,14 @@ class Settings(BaseSettings):
     immich_api: str | None = Field(
         None,
         description="Immich's own machine-learning server, such as http://localhost:3003. What is "
-        "not answered here goes there: faces, and CLIP unless CLIP_MODEL is set. Without it that "
-        "is answered 503.",
+        "not answered here goes there: faces unless FACES_FROM is `here`, and CLIP unless "
+        "CLIP_MODEL is set. Without it that is answered 503.",
     )
     mt_photos_api: str | None = Field(
         None,
-        description="An AI service speaking the MT-Photos protocol, for OCR, and for CLIP if "
-        "CLIP_MODEL is set. Unset, both run in process; with `--roles gateway` it defaults to "
-        "http://localhost:8060.",
+        description="An AI service speaking the MT-Photos protocol, for OCR, for CLIP if "
+        "CLIP_MODEL is set, and for faces if FACES_FROM is `here`. Unset, all run in process; with "
+        "`--roles gateway` it defaults to http://localhost:8060.",
     )
     mt_photos_api_key: SecretStr = Field(
         SecretStr(WELL_KNOWN_KEY), description="Key sent to MT_PHOTOS_API."
@@ -126,21 +135,22 @@ class Settings(BaseSettings):
         description="Images that may wait for their vector. When it is full callers get 429 at "
         "once; a longer queue refuses later and holds more uploads in memory.",
     )
-    clip_download_root: Path = Field(
+    clip_download_root: Folder = Field(
         Path("models/clip"),
         description="Folder of the CLIP checkpoints, such as clip_cn_vit-b-16.pt; files that are "
         "there are used as they are. A model takes 0.3 to 3.8 GB.",
     )
     model_sources: str = Field(
-        "huggingface,modelscope",
-        description="Where models are fetched from, in this order: `huggingface`, `modelscope`, or "
-        "the URL of a folder on a web server that has the files. Naming fewer fails sooner where "
-        "one cannot be reached.",
+        ",".join(HUBS),
+        description="Where models are fetched from, in this order: `huggingface`, `modelscope` (no "
+        "faces), `github` (faces only), or the URL of a folder on a web server that has the files. "
+        "Naming fewer fails sooner where one cannot be reached.",
     )
     hf_endpoint: str = Field(
         HUGGINGFACE, description="Hugging Face, or a mirror that can be reached where it cannot."
     )
     modelscope_endpoint: str = Field(MODELSCOPE, description="ModelScope, or a mirror of it.")
+    github_endpoint: str = Field(GITHUB, description="GitHub, or a mirror of it.")
     model_download: bool = Field(
         True,
         description="Whether a service fetches a model that is missing, in the background. Off, "
@@ -162,8 +172,9 @@ class Settings(BaseSettings):
     )
     model_preload: str = Field(
         "ocr",
-        description="Which models are loaded at the start, of `ocr` and `clip`, separated by a "
-        "comma, or `none`: the first request is faster, and memory is taken before it is needed.",
+        description="Which models are loaded at the start, of `ocr`, `clip` and `faces`, separated "
+        "by commas, or `none`: the first request is faster, and memory is taken before it is "
+        "needed.",
     )
     model_ttl: float = Field(
         300.0,
@@ -187,7 +198,9 @@ class Settings(BaseSettings):
         "info", description="How much is logged."
     )
 
-    @field_validator("immich_api", "mt_photos_api", "hf_endpoint", "modelscope_endpoint")
+    @field_validator(
+        "immich_api", "mt_photos_api", "hf_endpoint", "modelscope_endpoint", "github_endpoint"
+    )
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -202,23 +215,15 @@ class Settings(BaseSettings):
     @field_validator("model_sources")
     @classmethod
     def _names_sources(cls, value: str) -> str:
-        parse_sources(value, huggingface=HUGGINGFACE, modelscope=MODELSCOPE)
+        parse_sources(value)
         return value
 
     @field_validator("model_preload")
     @classmethod
     def _names_engines(cls, value: str) -> str:
-        if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "none"}:
-            raise ValueError("takes ocr, clip, both separated by a comma, or none")
+        if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "faces", "none"}:
+            raise ValueError("takes ocr, clip and faces, separated by commas, or none")
         return value
-
-    @field_validator("clip_download_root")
-    @classmethod
-    def _may_begin_at_home(cls, value: Path) -> Path:
-        try:
-            return value.expanduser()
-        except RuntimeError as error:
-            raise ValueError(str(error)) from None
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:
@@ -242,9 +247,8 @@ class Settings(BaseSettings):
     @property
     def sources(self) -> tuple[Source, ...]:
         """MODEL_SOURCES at the endpoints that are set."""
-        return parse_sources(
-            self.model_sources, huggingface=self.hf_endpoint, modelscope=self.modelscope_endpoint
-        )
+        endpoints = (self.hf_endpoint, self.modelscope_endpoint, self.github_endpoint)
+        return parse_sources(self.model_sources, dict(zip(HUBS, endpoints, strict=True)))
 
     @property
     def has_well_known_key(self) -> bool:
