@@ -40,7 +40,7 @@ def _tensors(architecture: Architecture, seed: int) -> Iterator[tuple[str, Array
 
 def random_tensor(name: str, shape: Shape, seed: int) -> NDArray[np.float32]:
     """Numbers of the size that trained networks have there, with a few norms that stand out."""
-    noise = _noise(name, shape, seed)
+    noise = random_numbers(name, shape, seed)
     if name.endswith("running_var"):
         return np.asarray(np.exp(0.3 * noise), np.float32)
     if len(shape) == 1:
@@ -88,7 +88,7 @@ def write_checkpoint(path: Path, tensors: Iterable[tuple[str, Array]]) -> None:
         archive.writestr("archive/version", b"3\n")
 
 
-def _noise(name: str, shape: Shape, seed: int) -> NDArray[np.float32]:
+def random_numbers(name: str, shape: Shape, seed: int) -> NDArray[np.float32]:
     """Uniform numbers of mean 0 and deviation 1."""
     count = math.prod(shape)
     raw = np.random.Philox(key=(seed << 32) + zlib.crc32(name.encode())).random_raw(-(-count // 2))

@@ -27,6 +27,7 @@ def clean_environment() -> Iterator[None]:
                 environment.delenv(name)
         environment.setenv("HF_ENDPOINT", NO_HUB)
         environment.setenv("MODELSCOPE_ENDPOINT", NO_HUB)
+        environment.setenv("GITHUB_ENDPOINT", NO_HUB)
         yield
 
 

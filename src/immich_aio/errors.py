@@ -11,6 +11,7 @@ AioError
 ├── UnavailableError         unavailable   a part that is needed is absent or switched off
 │   ├── ModelMissingError    unavailable   model files are not on this machine
 │   ├── ModelFetchError      unavailable   model files could not be fetched; carries ``definite``
+│   ├── LicenseError         unavailable   a model's licence was not accepted
 │   ├── BadCheckpointError   unavailable   a model file is damaged, or is something else
 │   └── SpillError           unavailable   an upload that must wait can be kept nowhere
 ├── UpstreamError            upstream      another server failed or answered nonsense
@@ -117,10 +118,19 @@ class ModelMissingError(UnavailableError):
 class ModelFetchError(UnavailableError):
     """The model files could not be fetched; set MODEL_SOURCES to a source that can be reached."""
 
-    def __init__(self, message: str | None = None, *, definite: bool = False) -> None:
+    def __init__(
+        self, message: str | None = None, *, definite: bool = False, reasons: str = ""
+    ) -> None:
         super().__init__(message)
         self.definite = definite
         """Whether trying again is of no use until somebody changes something."""
+
+        self.reasons = reasons
+        """Which source failed for what reason; empty where the fault was no source's."""
+
+
+class LicenseError(UnavailableError):
+    """The licence of the face models was not accepted; run 'immich-aio models pull NAME'."""
 
 
 class BadCheckpointError(UnavailableError):

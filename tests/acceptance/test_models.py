@@ -279,7 +279,8 @@ def test_a_model_of_ones_own_is_imported_listed_checked_and_removed(
 
     done = run(tmp_path, "models", "list", "--json", CLIP_MODEL="family")
     models = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [model["name"] for model in models if model["configured"]] == ["family"]
+    configured = [model["name"] for model in models if model["configured"]]
+    assert configured == ["buffalo_l", "family"]
     assert models[-1] == {
         "name": "family",
         "path": "models/clip/family.pt",
@@ -346,8 +347,15 @@ def test_the_list_shows_every_model_what_is_here_of_it_and_which_is_configured(
     done = run(tmp_path, "models", "list", CLIP_MODEL="ViT-B-16")
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines()]
-    assert rows[0] == ["Models", "in", "models/clip:"]
-    assert rows[2:] == [
+    assert " ".join(rows[0]) == "Face packs in models/faces; licence not accepted:"
+    assert rows[2:6] == [
+        ["buffalo_l", "512", "191", "MB", "missing", "RECOGNITION_MODEL"],
+        ["buffalo_m", "512", "178", "MB", "missing"],
+        ["buffalo_s", "512", "16", "MB", "missing"],
+        ["antelopev2", "512", "–", "missing"],
+    ]
+    assert rows[6] == ["Models", "in", "models/clip:"]
+    assert rows[8:] == [
         ["RN50", "1024", "308", "MB", "present"],
         ["ViT-B-16", "512", "753", "MB", "missing", "CLIP_MODEL"],
         ["ViT-L-14", "768", "1,625", "MB", "partial:", "325", "of", "1,625", "MB", "(20", "%)"],

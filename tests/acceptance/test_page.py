@@ -348,3 +348,9 @@ async def test_the_foot_names_the_model_of_smart_search_and_what_fits_in_immich(
     await expect(foot).to_contain_text("Smart search: ViT-B-16")
     await expect(foot).to_contain_text("vectors of 512 · not here yet")
     await expect(foot).to_contain_text("in Immich: ViT-B-32__openai or ViT-B-16__openai")
+
+
+async def test_the_foot_names_the_face_pack_and_whether_it_may_be_used(page: Page) -> None:
+    foot = page.locator("#faces")
+    await expect(foot).to_contain_text("Faces: buffalo_l")
+    await expect(foot).to_contain_text("licence not accepted")

@@ -25,12 +25,16 @@ PREDECESSORS = {
     "DEVICE": ("cuda", "cuda"),
     "CLIP_MODEL": ("ViT-L-14", "ViT-L-14"),
     "CLIP_DOWNLOAD_ROOT": ("/models/clip", Path("/models/clip")),
+    "RECOGNITION_MODEL": ("antelopev2", "antelopev2"),
+    "DETECTION_THRESH": ("0.5", 0.5),
 }
 DEFAULTS = {
     "HTTP_PORT": 8060,
     "PORT": 8080,
     "API_AUTH_KEY": SecretStr(WELL_KNOWN_KEY),
     "CLIP_DOWNLOAD_ROOT": Path("./models/clip"),
+    "RECOGNITION_MODEL": "buffalo_l",
+    "DETECTION_THRESH": 0.65,
 }
 
 
@@ -78,7 +82,7 @@ def test_nothing_is_open_to_the_network_unless_asked_for() -> None:
 
 
 BAD = [
-    ("MODEL_PRELOAD", "ocr,faces"),
+    ("MODEL_PRELOAD", "ocr,search"),
     ("CLIP_PRECISION", "f64"),
     ("MODEL_TTL", "-1"),
     ("HTTP_PORT", "eighty"),
@@ -96,10 +100,20 @@ BAD = [
     ("OCR_QUEUE_SIZE", "0"),
     ("UPSTREAM_TIMEOUT", "0"),
     ("UPSTREAM_TIMEOUT", "nan"),
-    ("MODEL_SOURCES", "huggingface,github"),
+    ("MODEL_SOURCES", "huggingface,gitlab"),
     ("MODEL_SOURCES", "ftp://nas/models"),
     ("MODEL_SOURCES", "http://nas/models?key=1"),
     ("MODEL_SOURCES", " , "),
+    ("FACES_FROM", "nobody"),
+    ("RECOGNITION_MODEL", "buffalo_xl"),
+    ("DETECTION_THRESH", "0"),
+    ("DETECTION_THRESH", "1.5"),
+    ("ACCEPT_FACES_LICENSE", "perhaps"),
+    ("FACES_PRECISION", "int8"),
+    ("FACES_WORKERS", "-1"),
+    ("FACES_QUEUE_SIZE", "0"),
+    ("FACES_DOWNLOAD_ROOT", "~nobody-of-this-name/models"),
+    ("GITHUB_ENDPOINT", "github.com"),
     ("HF_ENDPOINT", "hf-mirror.com"),
     ("MODELSCOPE_ENDPOINT", "https://"),
     ("MODEL_DOWNLOAD", "perhaps"),
@@ -292,15 +306,30 @@ def test_a_key_of_ones_own_is_told_from_the_well_known_one(monkeypatch: pytest.M
     assert not Settings.load(None).has_well_known_key
 
 
-def test_models_come_from_hugging_face_then_modelscope_at_the_endpoints_that_are_set(
+def test_models_come_from_the_hubs_in_turn_at_the_endpoints_that_are_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "https://hf-mirror.example/")
+    monkeypatch.setenv("GITHUB_ENDPOINT", "https://mirror.example/https://github.com")
     monkeypatch.delenv("MODELSCOPE_ENDPOINT")
     assert Settings.load(None).sources == (
         Source("huggingface", "https://hf-mirror.example"),
         Source("modelscope", "https://modelscope.cn"),
+        Source("github", "https://mirror.example/https://github.com"),
     )
+
+
+def test_the_licence_of_face_packs_is_accepted_by_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert not Settings.load(None).accept_faces_license
+    monkeypatch.setenv("ACCEPT_FACES_LICENSE", "on")
+    assert Settings.load(None).accept_faces_license
+
+
+def test_a_pack_is_known_in_whatever_case_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECOGNITION_MODEL", "Buffalo_S")
+    assert Settings.load(None).recognition_model == "buffalo_s"
 
 
 @pytest.mark.parametrize(("written", "allowed"), [("on", True), ("off", False), ("OFF", False)])

@@ -8,7 +8,7 @@ from immich_aio.cli import bench, doctor, models, ocr, sandbox, serve
 
 app = typer.Typer(
     name="immich-aio",
-    help="Chinese-aware OCR and CLIP for stock Immich.",
+    help="Chinese-aware OCR and CLIP, and faces, for stock Immich.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

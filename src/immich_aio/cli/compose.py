@@ -9,7 +9,10 @@ from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
 from immich_aio.engines.model_files.folder import ModelFolder
-from immich_aio.engines.protocol import ClipEncoder, OcrReader
+from immich_aio.engines.model_files.license import License
+from immich_aio.engines.model_files.pack_fetcher import PackFetcher
+from immich_aio.engines.model_files.pack_folder import PackFolder
+from immich_aio.engines.protocol import ClipEncoder, FaceFinder, OcrReader
 from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.gateway import Gateway
@@ -97,6 +100,63 @@ def clip_engine(settings: Settings, fetcher: ModelFetcher) -> ClipEncoder:
     return ClipEngine(config, source)
 
 
+def pack_folder(settings: Settings) -> PackFolder:
+    """The folder of face packs."""
+    return PackFolder(settings.faces_download_root)
+
+
+def faces_license(settings: Settings) -> License:
+    """Whether the licence of the face packs was accepted."""
+    return License(settings.faces_download_root, by_setting=settings.accept_faces_license)
+
+
+def pack_fetcher(settings: Settings) -> PackFetcher:
+    """What gives services their face pack, fetching it where MODEL_DOWNLOAD allows."""
+    return PackFetcher(
+        pack_folder(settings),
+        faces_license(settings),
+        settings.sources,
+        allowed=settings.model_download,
+    )
+
+
+def face_engine(settings: Settings, fetcher: PackFetcher) -> FaceFinder:
+    """The face engine of this process; its pack need not be here yet.
+
+    Raises UnavailableError where nothing can run it.
+    """
+    try:
+        from immich_aio.engines.faces.choice import faces_choice  # noqa: PLC0415  # as above
+        from immich_aio.engines.faces.engine import FaceEngine, FaceEngineConfig  # noqa: PLC0415
+        from immich_aio.engines.faces.source import PackSource  # noqa: PLC0415
+    except ImportError as error:
+        raise UnavailableError(
+            f"Faces cannot be found here ({error}): pip install 'immich-aio[cpu]'."
+        ) from None
+
+    choice = faces_choice(
+        settings.faces_runtime,
+        settings.device,
+        settings.faces_precision,
+        settings.faces_workers or usable_cores(),
+    )
+    pack = pack_folder(settings).published(settings.recognition_model)
+    assert pack is not None  # noqa: S101  # the settings take no other
+    source = PackSource(
+        pack.name,
+        lambda patience: fetcher.files(pack, patience),
+        lambda: fetcher.state(pack),
+    )
+    config = FaceEngineConfig(
+        choice=choice,
+        queue_size=settings.faces_queue_size,
+        idle_seconds=settings.model_ttl,
+        patience=settings.model_wait,
+        limits=settings.image_limits,
+    )
+    return FaceEngine(config, source)
+
+
 class Part(Protocol):
     """An engine or a client of another server."""
 
@@ -111,15 +171,15 @@ class Product:
 
     listeners: tuple[Listener, ...]
     parts: tuple[Part, ...]
-    fetcher: ModelFetcher | None = None
+    fetchers: tuple[Part, ...] = ()
     gateway: Gateway | None = None
 
     async def stop_waiting(self) -> None:
         """Have requests answered that wait for a model or a backend, for it will not come now."""
         if self.gateway is not None:
             await self.gateway.stop_waiting()
-        if self.fetcher is not None:
-            await self.fetcher.close()
+        for fetcher in self.fetchers:
+            await fetcher.close()
 
     async def close(self) -> None:
         """Close every part."""
@@ -131,30 +191,38 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
     """The apps of the chosen roles over shared backends."""
     listeners: list[Listener] = []
     parts: list[Part] = []
-    engines = fetcher = gateway = None
+    fetchers: list[Part] = []
+    engines = gateway = None
     if "ai" in roles:
-        fetcher = model_fetcher(settings)
-        engines = _engines(settings, fetcher)
-        parts += [engines.ocr, engines.clip, fetcher]
+        models, packs = model_fetcher(settings), pack_fetcher(settings)
+        fetchers += [models, packs]
+        engines = _engines(settings, models, packs)
+        parts += [engines.ocr, engines.clip, engines.faces, *fetchers]
         listeners.append(_ai_listener(settings, engines))
     if "gateway" in roles:
-        gateway, clients = gateway_of(settings, (engines.ocr, engines.clip) if engines else None)
+        ours = (engines.ocr, engines.clip, engines.faces) if engines else None
+        gateway, clients = gateway_of(settings, ours)
         parts += clients
         app = gateway_app(gateway)
         listeners.append(Listener("gateway", app, settings.host, settings.port, "PORT"))
-    return Product(tuple(listeners), tuple(parts), fetcher, gateway)
+    return Product(tuple(listeners), tuple(parts), tuple(fetchers), gateway)
 
 
-def _engines(settings: Settings, fetcher: ModelFetcher) -> Engines:
+def _engines(settings: Settings, models: ModelFetcher, packs: PackFetcher) -> Engines:
     from immich_aio.services.ai.service import Engines  # noqa: PLC0415
 
-    ocr, clip = ocr_engine(settings), clip_engine(settings, fetcher)
+    ocr, clip = ocr_engine(settings), clip_engine(settings, models)
+    faces = face_engine(settings, packs)
     at_start = [ocr.warm_up] if "ocr" in settings.preloaded else []
     if "clip" in settings.preloaded:
         at_start.append(clip.warm_up)
     elif settings.clip_model is not None:
         at_start.append(clip.prepare)
-    return Engines(ocr, clip, tuple(at_start))
+    if "faces" in settings.preloaded:
+        at_start.append(faces.warm_up)
+    elif settings.faces_from == "here":
+        at_start.append(faces.prepare)
+    return Engines(ocr, clip, faces, tuple(at_start))
 
 
 def _ai_listener(settings: Settings, engines: Engines) -> Listener:
@@ -162,6 +230,11 @@ def _ai_listener(settings: Settings, engines: Engines) -> Listener:
     from immich_aio.services.ai.service import AiServiceConfig  # noqa: PLC0415
 
     key = settings.api_auth_key.get_secret_value()
-    config = AiServiceConfig(key, key != WELL_KNOWN_KEY, settings.image_limits.max_bytes)
+    config = AiServiceConfig(
+        key,
+        key != WELL_KNOWN_KEY,
+        settings.image_limits.max_bytes,
+        settings.detection_thresh,
+    )
     app = create_app(config, engines)
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")

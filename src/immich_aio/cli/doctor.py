@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from immich_aio import __version__
-from immich_aio.cli.compose import model_folder
+from immich_aio.cli.compose import faces_license, model_folder, pack_folder
 from immich_aio.cli.gateway import backends_of, routing_table
-from immich_aio.cli.models import dimension_of
+from immich_aio.cli.models.checkpoints import dimension_of
 from immich_aio.domain.clip_models import immich_dimension
 from immich_aio.domain.routes import BackendSpec
 from immich_aio.domain.tasks import FacesTask
@@ -38,6 +38,7 @@ def doctor() -> None:
         *_machine(),
         *_ocr(settings),
         *_clip(settings),
+        *_faces(settings),
         *_doors(settings),
         *asyncio.run(_backends(settings)),
     ]
@@ -125,6 +126,50 @@ def _immich_names(settings: Settings, dimension: int | None) -> Finding:
     return (mark, "in Immich", f"choose as CLIP model: {told}")
 
 
+def _faces(settings: Settings) -> list[Finding]:
+    """Who finds faces for Immich, and the pack, its licence and its engine."""
+    here = settings.faces_from == "here"
+    told = "Immich's faces are found here" if here else "Immich's faces go to IMMICH_API"
+    told += "; choose the same model in Immich" if here else "; MT-Photos' are found here"
+
+    def choice() -> str:
+        from immich_aio.engines.faces.choice import faces_choice  # noqa: PLC0415  # as above
+
+        workers = settings.faces_workers or usable_cores()
+        found = faces_choice(
+            settings.faces_runtime, settings.device, settings.faces_precision, workers
+        )
+        return f"{found.description}, {found.workers} workers: {found.reason}"
+
+    mark = _mark_of_engines(settings) if here else "warn"
+    return [
+        ("ok", "FACES_FROM", f"{settings.faces_from}: {told}"),
+        _checked("face engine", choice, mark),
+        *_face_pack(settings, mark if here else "ok"),
+    ]
+
+
+def _face_pack(settings: Settings, otherwise: str) -> list[Finding]:
+    """Whether the pack is here, and whether it may be used."""
+    folder, licence = pack_folder(settings), faces_license(settings)
+    pack = folder.published(settings.recognition_model)
+    assert pack is not None  # noqa: S101  # the settings take no other
+    state, accepted = folder.state(pack), licence.accepted
+    mark, found = "ok", f"{pack.name}, {state.path}: {state.status}"
+    if state.files is None:
+        mark, remedy = otherwise, f"run 'immich-aio models pull {pack.name}'"
+        if settings.model_download and accepted:
+            mark = "warn" if otherwise != "ok" else "ok"
+            remedy = f"fetched when it is needed, or {remedy}"
+        found = f"{found}; {remedy}"
+    remedy = "" if accepted else "; 'immich-aio models pull NAME --accept-license' accepts it"
+    told = f"{licence.accepted_how}, non-commercial research only{remedy}"
+    return [
+        (mark, "face pack", found),
+        ("ok" if accepted else otherwise, "face licence", told),
+    ]
+
+
 def _checked(name: str, look: Callable[[], str], otherwise: str) -> Finding:
     try:
         return ("ok", name, look())
@@ -163,8 +208,8 @@ async def _backends(settings: Settings) -> list[Finding]:
         return [("bad", "GATEWAY_CONFIG", error.message)]
     backends, clients = backends_of(table, settings, None)
     routes: list[Finding] = [("ok", "route", str(rule)) for rule in table.rules]
-    if not any(rule.matches(FacesTask("")) for rule in table.rules):
-        without = "none for faces, which get 503: set IMMICH_API, or add a route to GATEWAY_CONFIG"
+    if not table.order_of(FacesTask("")):
+        without = "none for faces, which get 503: set IMMICH_API or FACES_FROM=here, or add a route"
         routes.append(("warn", "route", without))
     try:
         probes = [_probe(spec, backends[spec.name]) for spec in table.backends]

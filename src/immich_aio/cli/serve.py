@@ -15,7 +15,7 @@ from immich_aio import __version__
 from immich_aio.cli.compose import Product, product
 from immich_aio.cli.logs import begin_logging
 from immich_aio.domain.routes import RoutingTable
-from immich_aio.domain.tasks import FacesTask
+from immich_aio.domain.tasks import ClipTextTask, FacesTask
 from immich_aio.engines.memory import keep_freed_memory
 from immich_aio.errors import BadInputError
 from immich_aio.services.http import serving
@@ -81,7 +81,7 @@ def _announce_routes(table: RoutingTable) -> None:
     """Who does what, and what nobody does."""
     for rule in table.rules:
         log.info("            %s", rule)
-    if not table.order_of(FacesTask("")):
+    if not all(table.order_of(task) for task in (ClipTextTask(""), FacesTask(""))):
         log.info("            everything else is answered 503: IMMICH_API is not set")
 
 

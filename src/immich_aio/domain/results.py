@@ -46,7 +46,17 @@ class ClipTimings:
     encode: float = 0.0
 
 
-Timings = OcrTimings | ClipTimings
+@dataclass(frozen=True, slots=True)
+class FacesTimings:
+    """Where the time of finding the faces of one image went, in milliseconds."""
+
+    queue: float = 0.0
+    decode: float = 0.0
+    detect: float = 0.0
+    recognise: float = 0.0
+
+
+Timings = OcrTimings | ClipTimings | FacesTimings
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,10 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face: its box in pixels, how sure the detector is (0…1), and its vector."""
+    """One face: its box in pixels, how sure the detector is (0…1), and its vector of length 1.
+
+    A face at the image's edge has a box that reaches beyond it, as InsightFace gives it.
+    """
 
     box: Rect
     score: float
@@ -94,8 +107,9 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class FacesResult:
-    """All faces of one image, whose size is given in pixels."""
+    """All faces of one image, the surest first; its size is given in pixels."""
 
     faces: tuple[Face, ...]
     width: int
     height: int
+    timings: FacesTimings = field(default_factory=FacesTimings, compare=False)

@@ -41,7 +41,8 @@ class BackendSpec:
 
     ``weight`` is its share among equals. ``limit`` is how many requests it is given at once, images
     and texts each; None leaves that to its kind. ``timeout`` is in seconds, for images. The engine
-    and MT-Photos servers answer CLIP with ``clip_model``, or not at all where it is empty.
+    and MT-Photos servers answer CLIP with ``clip_model`` and faces with ``face_pack``, or not at
+    all where that is empty.
     """
 
     name: str
@@ -52,16 +53,31 @@ class BackendSpec:
     limit: int | None = None
     timeout: float | None = None
     clip_model: str = ""
+    face_pack: str = ""
 
     def serves(self, kind: TaskKind) -> bool:
         """Whether it can do tasks of a kind at all."""
         if self.kind == "immich":
             return True
-        return kind == "ocr" or (bool(self.clip_model) and kind in ("clip-image", "clip-text"))
+        match kind:
+            case "ocr":
+                return True
+            case "clip-image" | "clip-text":
+                return bool(self.clip_model)
+            case "faces":
+                return bool(self.face_pack)
+            case "other":
+                return False
 
-    @property
-    def vectors(self) -> str:
-        """Whose vectors it makes; only those of one model can be compared."""
+    def vectors(self, kind: TaskKind) -> str:
+        """Whose vectors it makes; only those of one model can be compared.
+
+        Empty where it makes those of whichever model it is asked for, and no others.
+        """
+        if kind == "faces":
+            return self.face_pack
+        if kind == "ocr":
+            return ""
         return "Immich's own models" if self.kind == "immich" else self.clip_model
 
 
@@ -127,17 +143,27 @@ class RoutingTable:
         return tuple(group for group in groups if group)
 
 
-def mixed_vectors(backends: Sequence[BackendSpec], rule: Rule) -> list[BackendSpec]:
-    """Two backends of a rule whose vectors cannot be compared, and would come under one name.
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Two backends whose vectors of a task cannot be compared; ``task`` is Immich's name of it."""
 
-    Immich keeps all vectors in one index: there, half of another model's are noise.
+    task: str
+    kind: TaskKind
+    backends: tuple[BackendSpec, BackendSpec]
+
+
+def mixed_vectors(backends: Sequence[BackendSpec], rule: Rule) -> Mixture | None:
+    """Backends of a rule whose vectors would come under one name; None where all is well.
+
+    Immich keeps all vectors of a task in one index: there, half of another model's are noise.
     """
-    if rule.task not in ("*", "clip"):
-        return []
     named = {name for group in rule.order for name in group}
-    able = [each for each in backends if each.name in named and each.serves("clip-text")]
-    others = [each for each in able if each.vectors != able[0].vectors]
-    return [able[0], others[0]] if others else []
+    for task, kind in TASK_NAMES.items():
+        able = [each for each in backends if each.name in named and each.vectors(kind)]
+        others = [each for each in able if each.vectors(kind) != able[0].vectors(kind)]
+        if others and rule.task in ("*", task):
+            return Mixture(task, kind, (able[0], others[0]))
+    return None
 
 
 def _names(task: Task) -> tuple[str, str]:

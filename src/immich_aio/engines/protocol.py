@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from immich_aio.domain.clip_models import ClipModel
-from immich_aio.domain.results import Embedding, OcrResult
+from immich_aio.domain.results import Embedding, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
 
 
@@ -82,4 +82,33 @@ class ClipEncoder(ClipBackend, Engine, Protocol):
 
     async def prepare(self) -> None:
         """Have the model's files ready, but nothing loaded, before the first request."""
+        ...
+
+
+class FacesBackend(Protocol):
+    """Finds and recognises faces: an engine of this process, or a server that has one."""
+
+    async def find_faces(self, image_file: bytes, min_score: float) -> FacesResult:
+        """All faces of one image file whose score is at least ``min_score`` (0…1).
+
+        Raises as ``OcrBackend.read``, LicenseError where the models' licence was not accepted,
+        ModelMissingError or TimeoutExceededError where they are not there (in time).
+        """
+        ...
+
+    @property
+    def pack(self) -> str:
+        """The name of its pack of models."""
+        ...
+
+
+class FaceFinder(FacesBackend, Engine, Protocol):
+    """An engine of this process."""
+
+    def state(self) -> str:
+        """How far its pack has got, in words for people; it may look at the disk."""
+        ...
+
+    async def prepare(self) -> None:
+        """Have the models' files ready, but nothing loaded, before the first request."""
         ...

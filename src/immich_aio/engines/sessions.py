@@ -6,7 +6,6 @@ no scratch memory is ever shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from immich_aio.engines.runtimes import Choice, Precision, openvino_module, openvino_precision
 
 Tensor = NDArray[np.float32]
+Shape = tuple[int | None, ...]
 
 QUANTISED_BLOCK = 32
 """Numbers that share one scale in int8: on the trained BERT of all-MiniLM-L6-v2 the cosine to
@@ -27,6 +27,10 @@ class Session(Protocol):
 
     def run(self, batch: NDArray[Any]) -> Tensor:
         """The model's first output for its one input; valid until the session's next call."""
+        ...
+
+    def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
+        """Every output, in the file's order; as ``run``."""
         ...
 
 
@@ -41,23 +45,32 @@ class Model(Protocol):
         """A text stored in the model file; KeyError where there is none."""
         ...
 
+    def input_shape(self) -> Shape:
+        """The shape of its one input; None where any length will do."""
+        ...
 
-def load(path: Path, choice: Choice) -> Model:
-    """Load an ONNX file on what was chosen."""
-    loaders: dict[str, Callable[[Path, Choice], Model]] = {
-        "openvino": OpenVinoModel,
-        "onnxruntime": OnnxRuntimeModel,
-    }
-    return loaders[choice.runtime](path, choice)
+
+def load(path: Path, choice: Choice, shape: tuple[int, ...] | None = None) -> Model:
+    """Load an ONNX file on what was chosen.
+
+    Who always gives an input of one ``shape`` should say so: OpenVINO prepares for it once.
+    """
+    if choice.runtime == "openvino":
+        return OpenVinoModel(path, choice, shape)
+    return OnnxRuntimeModel(path, choice)
 
 
 class OpenVinoModel:
     """A compiled OpenVINO model with one stream for each worker."""
 
-    def __init__(self, path: Path, choice: Choice) -> None:
+    def __init__(self, path: Path, choice: Choice, shape: tuple[int, ...] | None = None) -> None:
         openvino = openvino_module()
         _initialise_bindings()
         model = openvino.Core().read_model(path)
+        sides = model.inputs[0].get_partial_shape()
+        self._shape = tuple(side.get_length() if side.is_static else None for side in sides)
+        if shape is not None:
+            model.reshape(list(shape))
         info = model.get_rt_info()
         # Not a dict: it has no get.
         self._info: Any = info["framework"] if "framework" in info else {}  # noqa: SIM401
@@ -81,6 +94,10 @@ class OpenVinoModel:
     def metadata(self, key: str) -> str:
         """A text of the model file."""
         return str(self._info[key].value)
+
+    def input_shape(self) -> Shape:
+        """As the model file has it."""
+        return self._shape
 
 
 def _openvino_precision(precision: Precision) -> dict[str, object]:
@@ -114,6 +131,10 @@ class _OpenVinoSession:
         output: Tensor = self._request.get_output_tensor(0).data
         return output
 
+    def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
+        self._request.infer([batch], share_inputs=True, share_outputs=True)
+        return [tensor.data for tensor in self._request.output_tensors]
+
 
 class OnnxRuntimeModel:
     """An ONNX Runtime session; its ``run`` may be called from several threads at once."""
@@ -143,6 +164,11 @@ class OnnxRuntimeModel:
         texts: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
         return texts[key]
 
+    def input_shape(self) -> Shape:
+        """As the model file has it."""
+        sides = self._session.get_inputs()[0].shape
+        return tuple(side if isinstance(side, int) else None for side in sides)
+
 
 class _OnnxRuntimeSession:
     def __init__(self, session: Any, name: str) -> None:  # noqa: ANN401  # no types published
@@ -150,5 +176,8 @@ class _OnnxRuntimeSession:
         self._name = name
 
     def run(self, batch: NDArray[Any]) -> Tensor:
-        output: Tensor = self._session.run(None, {self._name: batch})[0]
-        return output
+        return self.run_all(batch)[0]
+
+    def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
+        outputs: list[Tensor] = self._session.run(None, {self._name: batch})
+        return outputs

@@ -63,15 +63,25 @@ class _Job(Generic[Worker]):
 
 
 class WorkerPool(Generic[Worker]):
-    """``workers`` threads; ``queue_size`` jobs may wait beside those that run."""
+    """``workers`` threads; ``queue_size`` jobs may wait beside those that run.
+
+    ``setting`` is where the queue's size comes from.
+    """
 
     def __init__(
-        self, make_worker: Callable[[], Worker], *, workers: int, queue_size: int, name: str
+        self,
+        make_worker: Callable[[], Worker],
+        *,
+        workers: int,
+        queue_size: int,
+        name: str,
+        setting: str = "OCR_QUEUE_SIZE",
     ) -> None:
         self.workers = workers
         self._make_worker = make_worker
         self._queue_size = queue_size
         self._name = name
+        self._setting = setting
         self._changed = threading.Condition()
         self._waiting: deque[_Job[Worker]] = deque()
         self._calls_for_help: deque[_Job[Worker]] = deque()
@@ -145,15 +155,18 @@ class WorkerPool(Generic[Worker]):
             # Callers come before calls for help, so an idle worker is theirs.
             idle = self.workers - self._running
             if len(self._waiting) >= self._queue_size + idle:
-                raise OverloadedError(retry_after=self._retry_after())
+                raise self.overloaded()
             self._waiting.append(job)
             self._start_threads()
             self._changed.notify()
 
-    def _retry_after(self) -> int:
-        """Whole seconds until about half of the queue is through."""
+    def overloaded(self) -> OverloadedError:
+        """What to say to a caller for whom there is no place; come back when half are through."""
         seconds = len(self._waiting) / 2 * self._seconds_per_job / self.workers
-        return max(1, math.ceil(seconds))
+        return OverloadedError(
+            f"The queue is full; try again in a moment, or raise {self._setting}.",
+            retry_after=max(1, math.ceil(seconds)),
+        )
 
     def _start_threads(self) -> None:
         while len(self._threads) < self.workers:

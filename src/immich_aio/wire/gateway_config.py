@@ -5,6 +5,7 @@
     url = "http://npu:8060"
     key = "its API_AUTH_KEY"
     clip_model = "ViT-B-16"             # the model it has; without one it gets no CLIP
+    face_pack = "buffalo_l"             # the pack it has; without one it gets no faces
     weight = 2                          # its share among equals
     limit = 4                           # requests it is given at once
     timeout = 60                        # seconds it has for an image
@@ -23,9 +24,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar, get_args
 from urllib.parse import urlsplit
 
+from immich_aio.domain.face_packs import PACKS, pack_named
 from immich_aio.domain.routes import (
     TASK_NAMES,
     BackendKind,
@@ -41,13 +44,13 @@ from immich_aio.wire.json_reader import JsonNode
 Choice = TypeVar("Choice")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_BACKEND_KEYS = ("kind", "url", "key", "clip_model", "weight", "limit", "timeout")
+_BACKEND_KEYS = ("kind", "url", "key", "clip_model", "face_pack", "weight", "limit", "timeout")
 _ROUTE_KEYS = ("task", "type", "model", "order")
 
 
-def parse_config(text: str, file: str, engine_clip_model: str = "") -> RoutingTable:
-    """Read the file's text. ``file`` is what messages call it; ``engine_clip_model`` is the CLIP
-    model of this process's engines, which a setting chooses, or empty.
+def parse_config(text: str, file: str, clip_model: str = "", face_pack: str = "") -> RoutingTable:
+    """Read the file's text. ``file`` is what messages call it; ``clip_model`` and ``face_pack`` are
+    those of this process's engines, which settings choose, or empty.
     """
     try:
         document = JsonNode(tomllib.loads(text), file, BadInputError)
@@ -58,7 +61,9 @@ def parse_config(text: str, file: str, engine_clip_model: str = "") -> RoutingTa
         if not _NAME.fullmatch(name):
             node.refuse("a name has letters, digits, dots, dashes and underscores, at most 64")
     backends = tuple(
-        _engine(name, node, engine_clip_model) if _kind(node) == "engine" else _server(name, node)
+        replace(_engine(name, node), clip_model=clip_model, face_pack=face_pack)
+        if _kind(node) == "engine"
+        else _server(name, node)
         for name, node in document.get("backends").members().items()
     )
     if not backends or "routes" not in top:
@@ -72,18 +77,17 @@ def _kind(node: JsonNode) -> BackendKind:
     return kind
 
 
-def _engine(name: str, node: JsonNode, clip_model: str) -> BackendSpec:
+def _engine(name: str, node: JsonNode) -> BackendSpec:
     keys = _table(node, ("kind", "weight", "limit"))
-    return BackendSpec(
-        name, "engine", weight=_weight(keys), limit=_limit(keys), clip_model=clip_model
-    )
+    return BackendSpec(name, "engine", weight=_weight(keys), limit=_limit(keys))
 
 
 def _server(name: str, node: JsonNode) -> BackendSpec:
     keys = _table(node, _BACKEND_KEYS)
     kind = _kind(node)
-    if kind == "immich" and "clip_model" in keys:
-        keys["clip_model"].refuse("is for MT-Photos servers; Immich's have every model it lists")
+    for key in ("clip_model", "face_pack"):
+        if kind == "immich" and key in keys:
+            keys[key].refuse("is for MT-Photos servers; Immich's have every model it lists")
     return BackendSpec(
         name,
         kind,
@@ -93,7 +97,12 @@ def _server(name: str, node: JsonNode) -> BackendSpec:
         limit=_limit(keys),
         timeout=keys["timeout"].number(0.1, 86_400) if "timeout" in keys else None,
         clip_model=keys["clip_model"].name() if "clip_model" in keys else "",
+        face_pack=_pack(keys["face_pack"]) if "face_pack" in keys else "",
     )
+
+
+def _pack(node: JsonNode) -> str:
+    return pack_named(node.name()) or node.refuse(f"must be one of {', '.join(PACKS)}")
 
 
 def _weight(keys: Mapping[str, JsonNode]) -> float:
@@ -141,11 +150,10 @@ def _refuse_what_cannot_be(node: JsonNode, rule: Rule, backends: tuple[BackendSp
         if backend.name in named and kind is not None and not backend.serves(kind):
             node.refuse(_why_not(backend, rule.task))
     if mixed := mixed_vectors(backends, rule):
-        one, other = mixed
+        one, other = (f"{each.name} ({each.vectors(mixed.kind)})" for each in mixed.backends)
         node.refuse(
-            f"the vectors of {one.name} ({one.vectors}) and of {other.name} ({other.vectors}) "
-            'cannot be compared, so one route cannot have both; give task = "clip" a route of '
-            "its own, above this one"
+            f"the vectors of {one} and of {other} cannot be compared, so one route cannot have "
+            f'both; give task = "{mixed.task}" a route of its own, above this one'
         )
 
 
@@ -154,6 +162,10 @@ def _why_not(backend: BackendSpec, task: str) -> str:
         return f"set backends.{backend.name}.clip_model to the CLIP model that it has"
     if task == "clip":
         return f"set CLIP_MODEL, or take {backend.name} out of this route"
+    if task == "facial-recognition" and backend.kind == "mt-photos":
+        return f"set backends.{backend.name}.face_pack to the pack of models that it has"
+    if task == "facial-recognition":
+        return f"set FACES_FROM=here, or take {backend.name} out of this route"
     return f"{backend.name} is of kind {backend.kind}, which does not answer {task}"
 
 

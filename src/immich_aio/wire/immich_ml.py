@@ -87,13 +87,13 @@ def clip_reply(embedding: Embedding) -> dict[str, object]:
 
 
 def faces_reply(result: FacesResult) -> dict[str, object]:
-    """Give every face, its box in pixels.
+    """Give every face, its box in whole pixels: Immich's columns for them are of integers.
 
     Raises InternalError for an empty or non-finite vector.
     """
     faces = [
         {
-            "boundingBox": dict(zip(_CORNERS, face.box.corner_pair, strict=True)),
+            "boundingBox": dict(zip(_CORNERS, map(round, face.box.corner_pair), strict=True)),
             "embedding": _vector_text(face.embedding.vector),
             "score": face.score,
         }

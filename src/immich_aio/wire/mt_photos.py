@@ -161,16 +161,19 @@ def parse_clip(body: bytes) -> Embedding:
     return Embedding(_vector(values))
 
 
-def parse_represent(body: bytes, width: int, height: int) -> FacesResult:
+def parse_represent(body: bytes, width: int, height: int, pack: str = "") -> FacesResult:
     """Read the reply to ``/represent`` for an image of ``width`` × ``height`` pixels.
 
     An empty list is a picture without faces, unless there is a ``msg``. Raises UpstreamError for a
-    failure and for anything that is not the protocol.
+    failure, for anything that is not the protocol, and where the reply tells that another ``pack``
+    than is wanted found the faces.
     """
     reply = _reply(body)
     result = reply.get("result")
     if not isinstance(result, list) or (not result and "msg" in reply):
         _refuse(reply, "it has no list of faces")
+    if pack:
+        _require_pack(reply.get("recognition_model"), pack)
     return FacesResult(tuple(_face(item) for item in result), width, height)
 
 
@@ -193,6 +196,16 @@ def _refuse(reply: Mapping[str, object], why: str) -> NoReturn:
     if told and isinstance(told, str):
         raise UpstreamError(f"The MT-Photos server failed: {shown(told, 500)}")
     raise UpstreamError(f"The MT-Photos server's reply is of no use: {why}.")
+
+
+def _require_pack(told: object, pack: str) -> None:
+    """Vectors of two packs cannot be compared, and nothing else betrays that they are mixed."""
+    if isinstance(told, str) and told.casefold() != pack.casefold():
+        raise UpstreamError(
+            f"The MT-Photos server recognises faces by {shown(told, 100)}, and RECOGNITION_MODEL "
+            f"is {pack}: vectors of two models cannot be compared. Set the same in both places "
+            "and in Immich."
+        )
 
 
 def _list(value: object, name: str) -> list[object]:

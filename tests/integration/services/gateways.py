@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from immich_aio.domain.routes import BackendSpec, RoutingTable, Rule
-from immich_aio.engines.protocol import ClipBackend, OcrBackend
+from immich_aio.engines.protocol import ClipBackend, FacesBackend, OcrBackend
 from immich_aio.services.gateway.app import create_app
 from immich_aio.services.gateway.backends import Backend, EngineBackend, ImmichBackend
 from immich_aio.services.gateway.dispatch import Patience
@@ -99,9 +99,14 @@ async def running(
                 stack.push_async_callback(client.close)
             elif spec.kind == "mt-photos":
                 other = MtPhotosClient(
-                    spec.url, spec.key, spec.timeout or chosen.timeout, spec.clip_model, spec.name
+                    spec.url,
+                    spec.key,
+                    spec.timeout or chosen.timeout,
+                    spec.clip_model,
+                    spec.face_pack,
+                    name=spec.name,
                 )
-                backends[spec.name] = EngineBackend(other, other, other)
+                backends[spec.name] = EngineBackend(server=other)
                 stack.push_async_callback(other.close)
         gateway = Gateway(chosen, backends)
         url = await stack.enter_async_context(live(create_app(gateway)))
@@ -114,23 +119,27 @@ async def gateway(
     immich: Server | str | None = None,
     clip: ClipBackend | None = None,
     *,
+    faces: FacesBackend | None = None,
     names: tuple[str, ...] = ("*",),
     **config: Any,  # noqa: ANN401  # fields of GatewayConfig
 ) -> AsyncIterator[str]:
     """The gateway as it is without any configuration; yields its address.
 
-    OCR is the engine's, and so is CLIP under ``names`` where there is a double of it; all else is
-    the server's.
+    OCR is the engine's, and so are CLIP under ``names`` and faces where there are doubles of them;
+    all else is the server's.
     """
-    specs = [BackendSpec("engine", "engine", clip_model="" if clip is None else "ViT-B-16")]
+    model, pack = "" if clip is None else "ViT-B-16", "" if faces is None else faces.pack
+    specs = [BackendSpec("engine", "engine", clip_model=model, face_pack=pack)]
     rules = [Rule((("engine",),), "ocr")]
     if clip is not None:
         rules.append(Rule((("engine",),), "clip", models=names))
+    if faces is not None:
+        rules.append(Rule((("engine",),), "facial-recognition"))
     if immich is not None:
         url = immich.url if isinstance(immich, Server) else immich
         specs.append(BackendSpec("IMMICH_API", "immich", url))
         rules.append(Rule((("IMMICH_API",),)))
-    engines = {"engine": EngineBackend(ocr or EngineDouble(), clip)}
+    engines = {"engine": EngineBackend(ocr or EngineDouble(), clip, faces)}
     config = {"patience": AT_ONCE, "timeout": 30, "max_upload_bytes": MIB, **config}
     async with running(specs, rules, engines=engines, **config) as made:
         yield made.url
@@ -139,7 +148,8 @@ async def gateway(
 @contextlib.asynccontextmanager
 async def gateway_to(url: str, key: str, *, patience: Patience = AT_ONCE) -> AsyncIterator[str]:
     """The gateway as ``--roles gateway`` starts it, over one MT-Photos server."""
-    spec = BackendSpec("MT_PHOTOS_API", "mt-photos", url, key=key, clip_model="ViT-B-16")
-    order = ((spec.name,),)
-    async with running([spec], [Rule(order, "ocr"), Rule(order, "clip")], patience=patience) as it:
+    models = {"clip_model": "ViT-B-16", "face_pack": "buffalo_l"}
+    spec = BackendSpec("MT_PHOTOS_API", "mt-photos", url, key=key, **models)
+    rules = [Rule(((spec.name,),), task) for task in ("ocr", "clip", "facial-recognition")]
+    async with running([spec], rules, patience=patience) as it:
         yield it.url

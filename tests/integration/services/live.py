@@ -18,8 +18,17 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp
 
 from immich_aio.domain.clip_models import ClipModel
-from immich_aio.domain.geometry import Quad
-from immich_aio.domain.results import ClipTimings, Embedding, OcrResult, OcrTimings, TextLine
+from immich_aio.domain.geometry import Quad, Rect
+from immich_aio.domain.results import (
+    ClipTimings,
+    Embedding,
+    Face,
+    FacesResult,
+    FacesTimings,
+    OcrResult,
+    OcrTimings,
+    TextLine,
+)
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.protocol import EngineHealth
 from immich_aio.services.http.protocol import LeanProtocol
@@ -132,6 +141,55 @@ class ClipDouble:
         if isinstance(self.result, BaseException):
             raise self.result
         return Embedding(self.result, width, height, ClipTimings(queue=1, decode=2, encode=3))
+
+
+FACES = FacesResult(
+    (
+        Face(Rect(10.25, -3.5, 30.5, 40.75), 0.875, Embedding(VECTOR)),
+        Face(Rect(100, 50, 20, 30), 0.75, Embedding(-VECTOR)),
+    ),
+    width=200,
+    height=100,
+    timings=FacesTimings(queue=1, decode=2, detect=3, recognise=4),
+)
+
+
+class FacesDouble:
+    """A face engine that answers ``result`` or raises it; see ``ClipDouble``."""
+
+    def __init__(
+        self, result: FacesResult | BaseException = FACES, name: str = "buffalo_l"
+    ) -> None:
+        self.result = result
+        self.pack = name
+        self.images: list[bytes] = []
+        self.scores: list[float] = []
+        self.released = 0
+
+    async def find_faces(self, image_file: bytes, min_score: float) -> FacesResult:
+        self.images.append(image_file)
+        self.scores.append(min_score)
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+    def state(self) -> str:
+        return "loaded"
+
+    async def prepare(self) -> None:
+        """Nothing to fetch."""
+
+    async def warm_up(self) -> None:
+        """Nothing to load."""
+
+    async def release(self) -> None:
+        self.released += 1
+
+    def health(self) -> EngineHealth:
+        return EngineHealth(True, "a faces double", workers=2, waiting=0, running=0)
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:

@@ -13,10 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.routing import Mount, Route
 
+from immich_aio.domain.results import FacesResult
 from immich_aio.errors import (
     AioError,
     BadImageError,
     InternalError,
+    LicenseError,
     ModelMissingError,
     OverloadedError,
     TimeoutExceededError,
@@ -30,6 +32,7 @@ from tests.integration.services.live import (
     VECTOR,
     ClipDouble,
     EngineDouble,
+    FacesDouble,
     Reply,
     ask,
     live,
@@ -38,7 +41,16 @@ from tests.integration.services.live import (
 
 KEY = "a key of our own"
 MIB = 1024 * 1024
-KEYED = ("/check", "/ocr", "/ocr/lines", "/clip/img", "/clip/txt", "/restart", "/restart_v2")
+KEYED = (
+    "/check",
+    "/ocr",
+    "/ocr/lines",
+    "/clip/img",
+    "/clip/txt",
+    "/represent",
+    "/restart",
+    "/restart_v2",
+)
 
 
 @contextlib.asynccontextmanager
@@ -46,12 +58,13 @@ async def service(
     engine: EngineDouble | None = None,
     *,
     clip: ClipDouble | None = None,
+    faces: FacesDouble | None = None,
     key: str = KEY,
     is_secret: bool = True,
 ) -> AsyncIterator[str]:
     ocr = engine or EngineDouble()
-    engines = Engines(ocr, clip or ClipDouble(), (ocr.warm_up,))
-    app = create_app(AiServiceConfig(key, is_secret, MIB), engines)
+    engines = Engines(ocr, clip or ClipDouble(), faces or FacesDouble(), (ocr.warm_up,))
+    app = create_app(AiServiceConfig(key, is_secret, MIB, 0.6), engines)
     async with live(app) as url:
         yield url
 
@@ -305,7 +318,7 @@ async def test_models_that_cannot_be_loaded_are_said_in_the_log_and_the_service_
 async def test_every_route_is_documented(url: str) -> None:
     assert (await ask(f"{url}/docs")).status == 200
     paths: dict[str, Any] = (await ask(f"{url}/openapi.json")).json["paths"]
-    assert set(paths) == {"/", "/ping", "/aio/status", "/metrics", *KEYED}
+    assert set(paths) == {"/", "/ping", "/face/check", "/aio/status", "/metrics", *KEYED}
     for path, methods in paths.items():
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path} says nothing of itself"
@@ -313,7 +326,7 @@ async def test_every_route_is_documented(url: str) -> None:
 
 def test_no_route_is_added_past_the_documentation() -> None:
     config = AiServiceConfig(KEY, key_is_secret=True, max_upload_bytes=MIB)
-    app = create_app(config, Engines(EngineDouble(), ClipDouble()))
+    app = create_app(config, Engines(EngineDouble(), ClipDouble(), FacesDouble()))
     bare = {route.path for route in app.routes if isinstance(route, Route | Mount)}
     documentation = {"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"}
     assert bare == {*documentation, "/static"}
@@ -326,7 +339,9 @@ async def test_the_documentation_says_which_routes_take_the_key_and_which_a_body
     for path, methods in paths.items():
         operation = methods.get("post") or methods["get"]
         assert bool(operation.get("security")) == (path in KEYED), path
-        assert ("requestBody" in operation) == path.startswith(("/ocr", "/clip")), path
+        assert ("requestBody" in operation) == path.startswith(("/ocr", "/clip", "/represent")), (
+            path
+        )
 
 
 async def test_a_wrong_method_and_an_unknown_route_are_problems_too(url: str) -> None:
@@ -410,8 +425,71 @@ async def test_a_full_clip_queue_is_a_429() -> None:
     assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
 
 
+async def test_a_restart_gives_the_memory_of_faces_back_too() -> None:
+    faces = FacesDouble()
+    async with service(faces=faces) as url:
+        assert (await ask(f"{url}/restart", "POST", headers={"api-key": KEY})).status == 200
+    assert faces.released == 1
+
+
 async def test_a_restart_gives_clips_memory_back_too() -> None:
     clip = ClipDouble()
     async with service(clip=clip) as url:
         assert (await ask(f"{url}/restart", "POST", headers={"api-key": KEY})).status == 200
     assert clip.released == 1
+
+
+# ---- Faces
+
+
+async def test_faces_come_in_the_face_servers_shape() -> None:
+    faces = FacesDouble()
+    async with service(faces=faces) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert reply.status == 200
+    body = reply.json
+    assert (body["detector_backend"], body["recognition_model"]) == ("insightface", "buffalo_l")
+    first = body["result"][0]
+    assert first["facial_area"] == {"x": 10, "y": -4, "w": 31, "h": 41}
+    assert first["face_confidence"] == 0.875
+    assert first["embedding"] == VECTOR.tolist()
+    assert reply.headers["Server-Timing"].startswith("queue;dur=1.0")
+    assert (faces.images, faces.scores) == ([b"image"], [0.6])
+
+
+async def test_an_image_without_faces_is_an_empty_list_without_a_message() -> None:
+    async with service(faces=FacesDouble(FacesResult((), 9, 8))) as url:
+        body = (await send_form(f"{url}/represent", key=KEY, file=b"image")).json
+    assert body["result"] == []
+    assert "msg" not in body
+
+
+async def test_who_asks_which_model_recognises_faces_is_told_without_a_key(url: str) -> None:
+    body = (await ask(f"{url}/face/check")).json
+    assert set(body) == {"title", "link", "detector_backend", "recognition_model"}
+    assert body["recognition_model"] == "buffalo_l"
+
+
+@pytest.mark.parametrize(
+    "error", [LicenseError("No."), ModelMissingError("No."), BadImageError("No.")]
+)
+async def test_faces_that_could_not_be_found_are_a_message_and_no_empty_list_alone(
+    error: AioError,
+) -> None:
+    async with service(faces=FacesDouble(error)) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert (reply.status, reply.json) == (200, {"result": [], "msg": "No."})
+
+
+async def test_a_full_face_queue_says_when_to_come_back() -> None:
+    async with service(faces=FacesDouble(OverloadedError(retry_after=7))) as url:
+        reply = await send_form(f"{url}/represent", key=KEY, file=b"image")
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+
+
+async def test_the_status_names_the_face_pack(url: str) -> None:
+    assert (await ask(f"{url}/aio/status")).json["faces"] == {
+        "pack": "buffalo_l",
+        "state": "loaded",
+        "engine": "a faces double",
+    }

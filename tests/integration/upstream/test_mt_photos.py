@@ -22,7 +22,15 @@ from immich_aio.services.ai.app import create_app as ai_app
 from immich_aio.services.ai.service import AiServiceConfig, Engines
 from immich_aio.upstream.mt_photos import MtPhotosClient
 from tests.integration.services import gateways
-from tests.integration.services.live import VECTOR, ClipDouble, EngineDouble, Reply, live, send_form
+from tests.integration.services.live import (
+    VECTOR,
+    ClipDouble,
+    EngineDouble,
+    FacesDouble,
+    Reply,
+    live,
+    send_form,
+)
 from tests.integration.upstream.servers import RECEIPT, SIZE, Answer, answer, mt_photos
 
 KEY = "their key"
@@ -49,8 +57,10 @@ ENTRIES = json.dumps(
 )
 
 
-def engines(ocr: EngineDouble, clip: ClipDouble | None = None) -> Engines:
-    return Engines(ocr, clip or ClipDouble())
+def engines(
+    ocr: EngineDouble, clip: ClipDouble | None = None, faces: FacesDouble | None = None
+) -> Engines:
+    return Engines(ocr, clip or ClipDouble(), faces or FacesDouble())
 
 
 @contextlib.asynccontextmanager
@@ -235,6 +245,93 @@ async def test_a_vector_of_another_length_than_immich_expects_is_never_passed_on
     assert reply.status == 502
     assert "ViT-B-32__openai, whose vectors have 512 numbers" in reply.json["detail"]
     assert "makes 511" in reply.json["detail"]
+
+
+# ---- Faces
+
+
+def faces_reply(*scores: float, numbers: int = 512, model: str = "buffalo_l") -> dict[str, object]:
+    area = {"x": 10, "y": -4, "w": 30, "h": 40}
+    vector = [2.0] + [0.0] * (numbers - 1)
+    return {
+        "detector_backend": "insightface",
+        "recognition_model": model,
+        "result": [
+            {"embedding": vector, "facial_area": area, "face_confidence": score} for score in scores
+        ],
+    }
+
+
+FACES_ENTRIES = json.dumps(
+    {
+        "facial-recognition": {
+            "detection": {"modelName": "buffalo_l", "options": {"minScore": 0.7}},
+            "recognition": {"modelName": "buffalo_l"},
+        }
+    }
+)
+
+
+async def test_faces_that_are_sure_enough_come_with_vectors_of_length_1() -> None:
+    async with (
+        mt_photos(answer(faces_reply(0.9, 0.7, 0.69)), path="/represent") as server,
+        client_of(server.url) as client,
+    ):
+        result = await client.find_faces(RECEIPT, 0.7)
+    assert [face.score for face in result.faces] == [0.9, 0.7]
+    assert result.faces[0].box.corner_pair == (10, -4, 40, 36)
+    assert np.linalg.norm(result.faces[0].embedding.vector) == 1
+    assert (result.width, result.height) == SIZE
+    assert server.got[0].headers["api-key"] == KEY
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (answer({"result": [], "msg": "CUDA out of memory"}), "CUDA out of memory"),
+        (answer(faces_reply(0.9, numbers=128)), "have 128 numbers"),
+        (answer({"result": "pass"}), "no list of faces"),
+        (Answer(500, b"oh"), "answered 500 to /represent"),
+    ],
+)
+async def test_what_is_no_list_of_faces_is_a_failure(reply: Answer, told: str) -> None:
+    async with mt_photos(reply, path="/represent") as server, client_of(server.url) as client:
+        with pytest.raises(UpstreamError, match=told):
+            await client.find_faces(RECEIPT, 0.5)
+
+
+async def test_faces_of_another_pack_than_is_set_are_never_passed_on() -> None:
+    async with (
+        mt_photos(answer(faces_reply(0.9, model="Facenet512")), path="/represent") as server,
+        gateway_to(server.url) as url,
+    ):
+        reply = await send_form(f"{url}/predict", entries=FACES_ENTRIES, image=RECEIPT)
+    assert reply.status == 502
+    assert "by Facenet512, and RECOGNITION_MODEL is buffalo_l" in reply.json["detail"]
+
+
+async def test_a_server_that_does_not_tell_its_pack_is_believed() -> None:
+    silent = {**faces_reply(0.9), "recognition_model": None}
+    async with (
+        mt_photos(answer(silent), path="/represent") as server,
+        gateway_to(server.url) as url,
+    ):
+        reply = await send_form(f"{url}/predict", entries=FACES_ENTRIES, image=RECEIPT)
+    assert len(reply.json["facial-recognition"]) == 1
+
+
+async def test_a_gateway_has_faces_found_by_our_own_ai_service_elsewhere() -> None:
+    faces = FacesDouble()
+    config = AiServiceConfig(KEY, True, 10**8)
+    service = ai_app(config, engines(EngineDouble(), faces=faces))
+    async with live(service) as server, gateway_to(server) as url:
+        reply = await send_form(f"{url}/predict", entries=FACES_ENTRIES, image=RECEIPT)
+    assert reply.status == 200
+    first, second = reply.json["facial-recognition"]
+    assert first["boundingBox"] == {"x1": 10, "y1": -4, "x2": 41, "y2": 37}
+    assert (first["score"], second["score"]) == (0.875, 0.75)
+    np.testing.assert_allclose(json.loads(first["embedding"]), VECTOR, rtol=1e-5)
+    assert faces.images == [RECEIPT]
 
 
 # ---- The gateway with such a server

@@ -12,7 +12,8 @@ from immich_aio.domain.tasks import ClipTextTask, FacesTask, OcrTask
 from immich_aio.errors import BadInputError
 from immich_aio.settings import Settings
 
-CLIP, FACES, OCR = ClipTextTask("ViT-B-32__openai"), FacesTask("m"), OcrTask("m")
+CLIP, FACES, OCR = ClipTextTask("ViT-B-32__openai"), FacesTask("buffalo_l"), OcrTask("m")
+ELSEWHERE = {"MT_PHOTOS_API": "http://npu:8060"}
 
 
 def settings(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
@@ -36,6 +37,37 @@ def test_clip_is_done_here_under_the_names_that_are_ours(monkeypatch: pytest.Mon
     assert table.order_of(CLIP) == (("engine",),)
     assert table.order_of(ClipTextTask("nllb-clip-base-siglip__v1")) == (("IMMICH_API",),)
     assert table.order_of(FACES) == (("IMMICH_API",),)
+
+
+@pytest.mark.parametrize(("urls", "name"), [({}, "engine"), (ELSEWHERE, "MT_PHOTOS_API")])
+def test_faces_are_found_where_ocr_is_read_if_they_are_to_be_found_here(
+    monkeypatch: pytest.MonkeyPatch, urls: dict[str, str], name: str
+) -> None:
+    chosen = settings(
+        monkeypatch,
+        IMMICH_API="http://immich:3003",
+        FACES_FROM="here",
+        RECOGNITION_MODEL="antelopev2",
+        **urls,
+    )
+    table = routing_table(chosen, with_engines=True)
+    assert table.order_of(FACES) == ((name,),)
+    assert table.backend(name).face_pack == "antelopev2"
+    assert table.order_of(CLIP) == (("IMMICH_API",),)
+
+
+def test_the_files_engine_finds_faces_only_if_they_are_to_be_found_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        '[backends.engine]\nkind = "engine"\n'
+        '[[routes]]\ntask = "facial-recognition"\norder = ["engine"]'
+    )
+    with pytest.raises(BadInputError, match="set FACES_FROM=here, or take engine out"):
+        routing_table(settings(monkeypatch, GATEWAY_CONFIG=str(file)), with_engines=True)
+    table = routing_table(settings(monkeypatch, FACES_FROM="here"), with_engines=True)
+    assert table.order_of(FACES) == (("engine",),)
 
 
 def test_a_gateway_alone_asks_the_predecessors_address(monkeypatch: pytest.MonkeyPatch) -> None:

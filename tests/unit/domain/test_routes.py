@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from immich_aio.domain.routes import BackendSpec, RoutingTable, Rule, mixed_vectors
+from immich_aio.domain.routes import BackendSpec, Mixture, RoutingTable, Rule, mixed_vectors
 from immich_aio.domain.tasks import (
     ClipImageTask,
     ClipTextTask,
@@ -89,16 +89,38 @@ def test_a_task_for_which_there_is_nobody_has_no_order() -> None:
 @pytest.mark.parametrize("others", [(NAS, IMMICH), (NAS, ENGINE), (ENGINE, IMMICH)])
 @pytest.mark.parametrize("task", ["clip", "*"])
 def test_vectors_of_different_models_are_never_mixed(
-    others: tuple[BackendSpec, ...], task: str
+    others: tuple[BackendSpec, BackendSpec], task: str
 ) -> None:
     order = tuple((each.name,) for each in others)
-    assert mixed_vectors(others, Rule(order, task)) == list(others)
-    assert mixed_vectors(others, Rule(order, "ocr")) == []
+    assert mixed_vectors(others, Rule(order, task)) == Mixture("clip", "clip-text", others)
+    assert mixed_vectors(others, Rule(order, "ocr")) is None
 
 
 def test_vectors_of_one_model_may_come_from_anywhere() -> None:
     twin = BackendSpec("twin", "engine", clip_model="ViT-B-16")
-    assert mixed_vectors((NAS, twin, NPU), Rule((("nas", "npu"), ("twin",)), "clip")) == []
+    assert mixed_vectors((NAS, twin, NPU), Rule((("nas", "npu"), ("twin",)), "clip")) is None
+
+
+@pytest.mark.parametrize("task", ["facial-recognition", "*"])
+def test_faces_of_different_packs_are_never_mixed(task: str) -> None:
+    one = BackendSpec("one", "engine", face_pack="buffalo_l")
+    other = BackendSpec("other", "mt-photos", face_pack="buffalo_s")
+    rule = Rule((("one", "other"),), task)
+    mixture = Mixture("facial-recognition", "faces", (one, other))
+    assert mixed_vectors((one, other), rule) == mixture
+
+
+def test_immichs_server_finds_faces_by_the_pack_that_is_asked_for_and_may_stand_in() -> None:
+    ours = BackendSpec("ours", "engine", face_pack="buffalo_l")
+    rule = Rule((("ours",), ("immich",)), "facial-recognition")
+    assert mixed_vectors((ours, IMMICH), rule) is None
+
+
+def test_faces_go_only_to_those_who_have_a_pack() -> None:
+    with_pack = BackendSpec("with-pack", "mt-photos", face_pack="buffalo_l")
+    rules = (Rule((("npu", "with-pack"), ("immich",))),)
+    table = RoutingTable((NPU, with_pack, IMMICH), rules)
+    assert table.order_of(FacesTask("buffalo_l")) == (("with-pack",), ("immich",))
 
 
 def test_a_rule_reads_like_a_sentence() -> None:

@@ -36,6 +36,7 @@ kind = "mt-photos"
 url = "https://nas.lan:8060"
 key = "a key"
 clip_model = "ViT-B-16"
+face_pack = "Buffalo_L"
 weight = 0.5
 limit = 4
 timeout = 30
@@ -57,7 +58,7 @@ order = ["nas"]
 [[routes]]
 task = "facial-recognition"
 model = "buffalo_l"
-order = ["immich"]
+order = ["nas", "immich"]
 """
 
 
@@ -74,13 +75,14 @@ def test_a_file_says_who_there_is_and_who_does_what() -> None:
             limit=4,
             timeout=30,
             clip_model="ViT-B-16",
+            face_pack="buffalo_l",
         ),
         BackendSpec("immich", "immich", "http://immich:3003/ml"),
     )
     assert table.rules == (
         Rule((("engine", "nas"), ("immich",)), "ocr"),
         Rule((("nas",),), "clip", "textual", ("ViT-B-32__openai", "ViT-B-16*")),
-        Rule((("immich",),), "facial-recognition", models=("buffalo_l",)),
+        Rule((("nas",), ("immich",)), "facial-recognition", models=("buffalo_l",)),
     )
 
 
@@ -121,7 +123,12 @@ WRONG = [
     (route('type = "visual"\norder = ["immich"]'), 'routes[0].type: belongs to task = "clip"'),
     (route('task = "clip"\ntype = "vocal"\norder = ["immich"]'), "one of visual, textual"),
     (route('task = "clip"\norder = ["npu"]'), "set backends.npu.clip_model"),
-    (route('task = "facial-recognition"\norder = ["npu"]'), "mt-photos, which does not answer"),
+    (BACKENDS + 'face_pack = "buffalo_l"' + ROUTE, "backends.immich.face_pack: is for MT-Photos"),
+    (
+        '[backends.x]\nkind = "mt-photos"\nurl = "http://x"\nface_pack = "Facenet512"' + ROUTE,
+        "backends.x.face_pack: must be one of buffalo_l",
+    ),
+    (route('task = "facial-recognition"\norder = ["npu"]'), "set backends.npu.face_pack"),
     (route('order = "immich"'), "routes[0].order: must be a list"),
     (route('orders = ["immich"]'), "routes[0].orders: is not known here"),
 ]
@@ -146,6 +153,23 @@ def test_the_engine_answers_clip_only_where_a_model_is_chosen() -> None:
     assert parse_config(text, "gateway.toml", "ViT-B-16").backends[0].clip_model == "ViT-B-16"
     with pytest.raises(BadInputError, match="set CLIP_MODEL, or take engine out"):
         parse_config(text, "gateway.toml")
+
+
+def test_the_engine_finds_faces_only_where_a_pack_is_chosen() -> None:
+    text = '[backends.x]\nkind = "engine"\n[[routes]]\ntask = "facial-recognition"\norder = ["x"]'
+    assert parse_config(text, "gateway.toml", "", "buffalo_s").backends[0].face_pack == "buffalo_s"
+    with pytest.raises(BadInputError, match="set FACES_FROM=here, or take x out"):
+        parse_config(text, "gateway.toml")
+
+
+def test_a_route_that_would_mix_packs_is_refused_with_the_remedy() -> None:
+    text = BACKENDS.replace("[backends.immich]", 'face_pack = "buffalo_s"\n[backends.engine]')
+    text = text.replace('kind = "immich"\nurl = "http://immich:3003"', 'kind = "engine"')
+    text += '[[routes]]\norder = ["npu", "engine"]'
+    with pytest.raises(
+        BadInputError, match=r"npu \(buffalo_s\) and of engine \(buffalo_l\) cannot"
+    ):
+        parse_config(text, "gateway.toml", "", "buffalo_l")
 
 
 def test_every_example_in_the_documentation_can_be_read() -> None:

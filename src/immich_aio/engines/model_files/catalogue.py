@@ -1,4 +1,4 @@
-"""What there is to fetch: the official Chinese-CLIP checkpoints.
+"""What there is to fetch: the official Chinese-CLIP checkpoints. Face packs: ``face_packs.py``.
 
 Sizes and hashes are those of the Git LFS pointers in the publisher's repositories at Hugging Face
 (``OFA-Sys/…``); ModelScope mirrors the repositories under ``AI-ModelScope/…``.
@@ -15,14 +15,23 @@ from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS
 class RemoteFile:
     """One file that hubs offer: what it is called here and there, and how to know it again.
 
-    ``size`` is in bytes; a file whose ``sha256`` nobody has published yet has None.
+    ``huggingface``, ``modelscope`` and ``github`` are the repositories (at GitHub with the release)
+    that have a file of this ``name``; None where none does. A plain folder on a web server has it
+    as ``place``. ``size`` is in bytes; a file whose ``sha256`` nobody has published yet has None.
     """
 
     name: str
-    huggingface: str
-    modelscope: str
+    huggingface: str | None
+    modelscope: str | None
     size: int | None = None
     sha256: str | None = None
+    github: str | None = None
+    folder: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Its path in a plain folder."""
+        return self.folder or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,25 @@ async def appears(target: Path, size: int | None) -> None:
         await asyncio.sleep(LOOK_AGAIN)
 
 
+def not_fetched(what: str, reasons: str, *, definite: bool) -> ModelFetchError:
+    """No source had it: which said what, and what to do."""
+    return ModelFetchError(
+        f"{what} could not be fetched. {reasons} Set MODEL_SOURCES or HF_ENDPOINT to a mirror that "
+        "can be reached, or get the file elsewhere and run 'immich-aio models import FILE'.",
+        definite=definite,
+        reasons=reasons,
+    )
+
+
+def not_written(path: Path, error: OSError) -> ModelFetchError:
+    """The disk did not take it, and no other source would help."""
+    return ModelFetchError(
+        f"{path} cannot be written: {error.strerror or error}. Make room, or set "
+        "CLIP_DOWNLOAD_ROOT (for faces FACES_DOWNLOAD_ROOT) to a folder that can be written.",
+        definite=True,
+    )
+
+
 class _Download:
     """One call of ``fetch``. What it does to files it does on its disk thread."""
 
@@ -121,11 +140,7 @@ class _Download:
         try:
             return await self._disk.run(do, *given, **named)
         except OSError as error:
-            raise ModelFetchError(
-                f"{self._places.file} cannot be written: {error.strerror or error}. Make room, or "
-                "set CLIP_DOWNLOAD_ROOT to a folder that can be written.",
-                definite=True,
-            ) from None
+            raise not_written(self._places.file, error) from None
 
     async def _wait_for_the_other(self) -> None:
         received = await self._on_disk(size_of, self._places.part)
@@ -156,10 +171,9 @@ class _Download:
     def _failure(self, failures: Sequence[tuple[str, SourceError]]) -> ModelFetchError:
         reasons = "; ".join(f"{shown(url)}: {error.reason}" for url, error in failures)
         kept = "What has come is kept for the next try. " if self._part.size else ""
-        return ModelFetchError(
-            f"{self._file.name} could not be fetched. {reasons}. {kept}Set MODEL_SOURCES or "
-            "HF_ENDPOINT to a mirror that can be reached, or get the file elsewhere and run "
-            "'immich-aio models import FILE'.",
+        return not_fetched(
+            self._file.name,
+            f"{reasons}. {kept}".rstrip(),
             definite=all(error.definite for _, error in failures),
         )
 
@@ -221,7 +235,8 @@ class _Download:
         if missing > free:
             raise ModelFetchError(
                 f"{self._file.name} needs {missing / 1e6:,.0f} MB, and the disk of {folder} has "
-                f"{free / 1e6:,.0f} MB left. Make room, or set CLIP_DOWNLOAD_ROOT to another disk.",
+                f"{free / 1e6:,.0f} MB left. Make room, or set CLIP_DOWNLOAD_ROOT (for faces "
+                "FACES_DOWNLOAD_ROOT) to another disk.",
                 definite=True,
             )
 

@@ -131,12 +131,12 @@ class ModelFolder:
                     f"{self.name_of(name)} is being fetched by another process; stop that first."
                 )
             try:
-                return sum(_remove(path) for path in here)
+                return sum(remove_path(path) for path in here)
             finally:
                 lock.give_back()
 
 
-def _remove(path: Path) -> int:
+def remove_path(path: Path) -> int:
     """Remove a file or a folder; returns the bytes in it. A link goes, and not what it leads to."""
     if not path.is_dir() or path.is_symlink():
         size = path.lstat().st_size

@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 BLOCK = 1024 * 1024
 """Bytes read at once."""
@@ -25,7 +25,7 @@ def no_step(_count: int) -> None:
     """For callers who show no progress."""
 
 
-def blocks(file: BinaryIO, step: Step = no_step) -> Iterator[bytes]:
+def blocks(file: IO[bytes], step: Step = no_step) -> Iterator[bytes]:
     """The rest of an open file, piece by piece."""
     while block := file.read(BLOCK):
         yield block

@@ -64,6 +64,7 @@ def create_app(config: AiServiceConfig, engines: Engines) -> FastAPI:
     metrics = Metrics("ai")
     metrics.watch("ocr", engines.ocr.health)
     metrics.watch("clip", engines.clip.health)
+    metrics.watch("faces", engines.faces.health)
     service = AiService(config, engines, metrics)
     app = FastAPI(
         title="Immich All-in-One AI service",
@@ -91,6 +92,7 @@ def _open_routes(service: AiService, metrics: Metrics) -> APIRouter:
         """Whether the service answers."""
         return "pong"
 
+    router.add_api_route("/face/check", service.face_check)
     router.add_api_route("/aio/status", service.status)
     router.add_api_route("/metrics", metrics.page, response_class=PlainTextResponse)
     return router
@@ -103,6 +105,7 @@ def _keyed_routes(service: AiService) -> APIRouter:
         "/ocr": service.ocr,
         "/ocr/lines": service.ocr_lines,
         "/clip/img": service.clip_image,
+        "/represent": service.represent,
     }
     for path, handler in uploads.items():
         router.add_api_route(path, handler, methods=["POST"], openapi_extra=IMAGE_FORM)

@@ -15,9 +15,9 @@ from fastapi.security import APIKeyHeader
 
 from immich_aio import __version__
 from immich_aio.domain.clip_models import STAND_INS
-from immich_aio.domain.results import Embedding, OcrResult
+from immich_aio.domain.results import Embedding, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
-from immich_aio.engines.protocol import ClipEncoder, OcrReader
+from immich_aio.engines.protocol import ClipEncoder, FaceFinder, OcrReader
 from immich_aio.errors import AioError, BadInputError, UnauthorizedError
 from immich_aio.services.http.hang_up import unless_hung_up
 from immich_aio.services.http.metrics import Metrics, server_timing
@@ -32,11 +32,15 @@ MT_PHOTOS_OPTIONS = OcrOptions(min_box_score=0.5, min_text_score=0.5)
 
 @dataclass(frozen=True, slots=True)
 class AiServiceConfig:
-    """What the app needs to know; ``key_is_secret`` is False for the well-known default key."""
+    """What the app needs to know; ``key_is_secret`` is False for the well-known default key.
+
+    ``min_face_score`` (0…1) is for MT-Photos, which sends none.
+    """
 
     api_key: str
     key_is_secret: bool
     max_upload_bytes: int
+    min_face_score: float = 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Engines:
 
     ocr: OcrReader
     clip: ClipEncoder
+    faces: FaceFinder
     at_start: tuple[Callable[[], Awaitable[None]], ...] = ()
 
 
@@ -55,6 +60,7 @@ class AiService:
         self._config = config
         self._ocr = engines.ocr
         self._clip = engines.clip
+        self._faces = engines.faces
         self._metrics = metrics
 
     async def authorise(
@@ -69,6 +75,7 @@ class AiService:
     async def status(self) -> dict[str, object]:
         """What the page shows of the service; open to all, so nothing private."""
         health, clip = self._ocr.health(), self._clip.model()
+        state = await asyncio.to_thread(self._faces.state)
         return {
             "version": __version__,
             "engine": health.description,
@@ -81,6 +88,11 @@ class AiService:
                 "state": clip.state,
                 "engine": self._clip.health().description,
                 "immich_names": STAND_INS.get(clip.dimension or 0, ()),
+            },
+            "faces": {
+                "pack": self._faces.pack,
+                "state": state,
+                "engine": self._faces.health().description,
             },
         }
 
@@ -105,9 +117,18 @@ class AiService:
         """Make a text's CLIP vector."""
         return await _in_mt_photos_shape(self._clip_text(request))
 
+    async def represent(self, request: Request) -> Response:
+        """Find the faces of an image, and make a vector of each."""
+        return await _in_mt_photos_shape(self._represent(request))
+
+    async def face_check(self) -> dict[str, object]:
+        """MT-Photos asks this to learn which model recognises faces."""
+        return mt_photos.face_check_reply(self._faces.pack)
+
     async def restart(self) -> dict[str, str]:
         """Give the models' memory back. Requests that run or wait are answered all the same."""
-        await asyncio.gather(self._ocr.release(), self._clip.release())
+        engines = (self._ocr, self._clip, self._faces)
+        await asyncio.gather(*(engine.release() for engine in engines))
         return {"result": "pass"}
 
     async def _ocr_reply(self, request: Request) -> Response:
@@ -129,6 +150,14 @@ class AiService:
         text = mt_photos.parse_text(await read_json_body(request))
         embedding = await unless_hung_up(request, self._clip.encode_text(text))
         return self._vector_reply("text", embedding)
+
+    async def _represent(self, request: Request) -> Response:
+        image = await self._image(request)
+        finding = self._faces.find_faces(image, self._config.min_face_score)
+        result = await unless_hung_up(request, finding)
+        self._metrics.count_faces(result.timings, len(result.faces))
+        reply = mt_photos.faces_reply(result, self._faces.pack)
+        return JSONResponse(reply, headers=_timing(result))
 
     def _vector_reply(self, kind: Literal["image", "text"], embedding: Embedding) -> Response:
         self._metrics.count_clip(kind, embedding.timings)
@@ -181,5 +210,5 @@ async def _in_mt_photos_shape(reply: Awaitable[Response]) -> Response:
         return JSONResponse(mt_photos.failure(error.message), headers=kind)
 
 
-def _timing(result: OcrResult | Embedding) -> dict[str, str]:
+def _timing(result: OcrResult | Embedding | FacesResult) -> dict[str, str]:
     return {"Server-Timing": server_timing(result.timings)}

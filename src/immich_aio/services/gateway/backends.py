@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from immich_aio.domain.clip_models import mismatch
-from immich_aio.domain.results import Embedding, OcrResult, Timings
-from immich_aio.domain.tasks import ClipImageTask, ClipTextTask, OcrTask, Task
-from immich_aio.engines.protocol import ClipBackend, OcrBackend
+from immich_aio.domain.face_packs import wrong_pack
+from immich_aio.domain.results import Embedding, FacesResult, OcrResult, Timings
+from immich_aio.domain.tasks import ClipImageTask, ClipTextTask, FacesTask, OcrTask, Task
+from immich_aio.engines.protocol import ClipBackend, FacesBackend, OcrBackend
 from immich_aio.errors import AioError, UnavailableError, UnprocessableError, UpstreamError
 from immich_aio.services.gateway.body import Body
 from immich_aio.services.gateway.given import Given
@@ -27,7 +28,7 @@ class Answer:
     """What a unit's backend answered: as JSON, or, where all of it was passed on, as it came."""
 
     reply: Mapping[str, object]
-    result: OcrResult | Embedding | None = None
+    result: OcrResult | Embedding | FacesResult | None = None
     relayed: HttpReply | None = None
 
     @property
@@ -62,7 +63,7 @@ class Backend(Protocol):
         ...
 
 
-class EngineServer(OcrBackend, ClipBackend, Protocol):
+class EngineServer(OcrBackend, ClipBackend, FacesBackend, Protocol):
     """A server that does what an engine does."""
 
     async def ping(self) -> None:
@@ -74,10 +75,16 @@ class EngineBackend:
     """Engines of this process, or one server in their place; one task a unit."""
 
     def __init__(
-        self, ocr: OcrBackend | None, clip: ClipBackend | None, server: EngineServer | None = None
+        self,
+        ocr: OcrBackend | None = None,
+        clip: ClipBackend | None = None,
+        faces: FacesBackend | None = None,
+        *,
+        server: EngineServer | None = None,
     ) -> None:
-        self._ocr = ocr
-        self._clip = clip
+        self._ocr = ocr or server
+        self._clip = clip or server
+        self._faces = faces or server
         self._server = server
 
     async def perform(self, unit: Unit, given: Given) -> Answer:
@@ -88,6 +95,8 @@ class EngineBackend:
                 return await self._read(task, given)
             case ClipImageTask() | ClipTextTask():
                 return await self._encode(task, given)
+            case FacesTask():
+                return await self._find_faces(task, given)
             case _:
                 raise UnavailableError(f"{unit.title}: not done by this backend.")
 
@@ -122,6 +131,17 @@ class EngineBackend:
             _refuse_model(task, self._clip)  # it may know only now what it makes
             raise UpstreamError(why)
         return Answer(immich_ml.clip_reply(embedding), embedding)
+
+    async def _find_faces(self, task: FacesTask, given: Given) -> Answer:
+        """Faces, whose vectors are never those of another pack than Immich asks for."""
+        if self._faces is None:
+            raise UnavailableError("No face engine runs in this process.")
+        if (why := wrong_pack(task.model, self._faces.pack)) is not None:
+            raise UnprocessableError(why)
+        result = await self._faces.find_faces(
+            await given.image("Facial recognition"), task.min_score
+        )
+        return Answer(immich_ml.faces_reply(result), result)
 
 
 class ImmichBackend:

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from immich_aio.domain.results import Embedding, OcrResult
+from immich_aio.domain.results import Embedding, FacesResult, OcrResult
 from immich_aio.domain.tasks import TaskKind
 from immich_aio.errors import AioError
 from immich_aio.services.gateway.backends import Answer
@@ -94,6 +94,8 @@ class Observation:
                     self._metrics.count_ocr(timings, len(lines))
                 case Embedding(width=width, timings=timings):
                     self._metrics.count_clip("text" if width is None else "image", timings)
+                case FacesResult(faces=faces, timings=timings):
+                    self._metrics.count_faces(timings, len(faces))
 
     def looked_up(self, found: bool) -> None:
         """A text was looked for in the cache."""

@@ -34,6 +34,7 @@ NEEDED: dict[TaskKind, tuple[str, str]] = {
     "ocr": ("image", "OCR"),
     "clip-image": ("image", "CLIP"),
     "clip-text": ("text", "CLIP"),
+    "faces": ("image", "Facial recognition"),
 }
 """The field that a task needs, and how messages call the task."""
 

@@ -9,6 +9,7 @@ from immich_aio.domain.routes import Order, RoutingTable
 from immich_aio.domain.tasks import (
     ClipImageTask,
     ClipTextTask,
+    FacesTask,
     OcrTask,
     OtherTask,
     Task,
@@ -96,8 +97,9 @@ def _nobody(task: Task) -> AioError:
             return UnprocessableError(
                 f"entries.{name}: no such task is known here; set IMMICH_API to a server that does."
             )
-        case _:
+        case FacesTask():
             return UnavailableError(
-                "That is not answered here: set IMMICH_API to Immich's own machine-learning "
-                "server, such as http://immich-machine-learning:3003."
+                "Faces are not found here: set IMMICH_API to Immich's own machine-learning "
+                "server, such as http://immich-machine-learning:3003; FACES_FROM=here has them "
+                "found by this product."
             )

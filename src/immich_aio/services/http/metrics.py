@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from immich_aio.domain.results import ClipTimings, OcrTimings, Timings
+from immich_aio.domain.results import ClipTimings, FacesTimings, OcrTimings, Timings
 from immich_aio.engines.protocol import EngineHealth
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -45,9 +45,17 @@ class Metrics:
             buckets=BUCKETS,
             registry=self.registry,
         )
+        self._faces_stages = Histogram(
+            "immich_aio_faces_stage_seconds",
+            "Where the time of a faces request went.",
+            ["stage"],
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
         self._lines = Counter(
             "immich_aio_ocr_lines", "Lines of text that were read.", registry=self.registry
         )
+        self._faces = Counter("immich_aio_faces", "Faces that were found.", registry=self.registry)
         self._service = service
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -65,8 +73,14 @@ class Metrics:
         for stage, milliseconds in asdict(timings).items():
             self._clip_stages.labels(kind, stage).observe(milliseconds / 1e3)
 
+    def count_faces(self, timings: FacesTimings, faces: int) -> None:
+        """One image that was searched for faces."""
+        for stage, milliseconds in asdict(timings).items():
+            self._faces_stages.labels(stage).observe(milliseconds / 1e3)
+        self._faces.inc(faces)
+
     def watch(self, engine: str, health: Callable[[], EngineHealth]) -> None:
-        """Report the queue and workers of ``ocr`` or ``clip`` whenever the metrics are read."""
+        """Report the queue and workers of an engine, such as ``ocr``, when metrics are read."""
         gauges: dict[str, Callable[[], float]] = {
             "waiting": lambda: health().waiting,
             "running": lambda: health().running,

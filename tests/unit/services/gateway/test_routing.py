@@ -45,6 +45,13 @@ def test_a_mixed_request_is_divided_and_no_task_is_lost() -> None:
     )
 
 
+def test_everything_at_once_is_divided_with_nothing_left_for_immichs_server() -> None:
+    engine = BackendSpec("engine", "engine", clip_model="ViT-B-16", face_pack="buffalo_l")
+    table = RoutingTable((engine, *TABLE.backends[1:]), (Rule(ENGINE),))
+    units = plan([FACES, OURS, OCR], table)
+    assert units == tuple(Unit((task,), ENGINE) for task in (FACES, OURS, OCR))
+
+
 def test_tasks_for_different_servers_of_immichs_protocol_are_divided() -> None:
     other = (("other",),)
     table = RoutingTable(
@@ -65,7 +72,7 @@ def test_the_old_forks_ocr_is_asked_for_anew_because_no_server_knows_its_shape()
     ("task", "error", "words"),
     [
         (OCR, UnavailableError, "MT_PHOTOS_API"),
-        (FACES, UnavailableError, "IMMICH_API"),
+        (FACES, UnavailableError, "IMMICH_API.*FACES_FROM=here"),
         (OURS, UnavailableError, "CLIP_MODEL"),
         (ClipTextTask("m"), UnavailableError, "IMMICH_API"),
         (CAPTIONS, UnprocessableError, "entries.captions"),

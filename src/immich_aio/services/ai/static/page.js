@@ -138,6 +138,7 @@ async function showService() {
   const name = `immich-aio ${service.version}`;
   byId("service").textContent = [name, service.engine, service.device].filter(Boolean).join(" · ");
   showClip(service.clip);
+  showFaces(service.faces);
 }
 
 function showClip(clip) {
@@ -146,6 +147,11 @@ function showClip(clip) {
   const facts = [`Smart search: ${clip.model}`, clip.engine, ...length, clip.state, ...choose];
   byId("clip").textContent = facts.join(" · ");
   byId("clip").hidden = false;
+}
+
+function showFaces(faces) {
+  byId("faces").textContent = [`Faces: ${faces.pack}`, faces.engine, faces.state].join(" · ");
+  byId("faces").hidden = false;
 }
 
 // --- Photos ----------------------------------------------------------------------------------

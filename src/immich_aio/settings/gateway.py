@@ -1,17 +1,17 @@
-"""The settings of the gateway alone; ``settings.py`` joins them with all others."""
+"""The settings of the gateway alone."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from immich_aio.settings.folder import Folder
+
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
 """The key every MT-Photos server is delivered with: convenient at home, no secret to anyone."""
-
 
 Network = IPv4Network | IPv6Network
 
@@ -22,19 +22,20 @@ class GatewaySettings(BaseSettings):
     immich_api: str | None = Field(
         None,
         description="Immich's own machine-learning server, such as http://localhost:3003; several, "
-        "separated by commas, share the work. What is not answered here goes there: faces, and "
-        "CLIP unless CLIP_MODEL is set. Without it that is answered 503.",
+        "separated by commas, share the work. What is not answered here goes there: faces unless "
+        "FACES_FROM is `here`, and CLIP unless CLIP_MODEL is set. Without it that is answered 503.",
     )
     mt_photos_api: str | None = Field(
         None,
-        description="An AI service speaking the MT-Photos protocol, for OCR, and for CLIP if "
-        "CLIP_MODEL is set; several, separated by commas, share the work. Unset, both run in "
-        "process; with `--roles gateway` it defaults to http://localhost:8060.",
+        description="An AI service speaking the MT-Photos protocol, for OCR, for CLIP if "
+        "CLIP_MODEL is set, and for faces if FACES_FROM is `here`; several, separated by commas, "
+        "share the work. Unset, all run in process; with `--roles gateway` it defaults to "
+        "http://localhost:8060.",
     )
     mt_photos_api_key: SecretStr = Field(
         SecretStr(WELL_KNOWN_KEY), description="Key sent to MT_PHOTOS_API."
     )
-    gateway_config: Path | None = Field(
+    gateway_config: Folder | None = Field(
         None,
         description="A TOML file that says which backends there are, and which of them does what "
         "in which order. With it, IMMICH_API and MT_PHOTOS_API are not looked at.",
@@ -77,7 +78,7 @@ class GatewaySettings(BaseSettings):
     spill_mb: int = Field(
         4096, ge=0, description="MiB of disk for uploads that the gateway has in hand."
     )
-    spill_folder: Path | None = Field(
+    spill_folder: Folder | None = Field(
         None,
         description="Where on disk they are kept; unset, in the system's folder for temporary "
         "files, which on some systems is memory.",
@@ -129,11 +130,6 @@ class GatewaySettings(BaseSettings):
             raise ValueError("must have no slash, for it may stand in an address")
         return value
 
-    @field_validator("gateway_config", "spill_folder")
-    @classmethod
-    def _may_lie_at_home(cls, value: Path | None) -> Path | None:
-        return None if value is None else at_home(value)
-
     @property
     def immich_apis(self) -> tuple[str, ...]:
         """IMMICH_API one by one."""
@@ -168,14 +164,6 @@ def http_url(value: str) -> str:
     parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
     _ = parts.port
     return value.rstrip("/")
-
-
-def at_home(path: Path) -> Path:
-    """A path that may begin with ``~``. Raises ValueError where that is nobody's home."""
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError(str(error)) from None
 
 
 def _networks(value: str | None) -> tuple[Network, ...]:

@@ -16,20 +16,23 @@ from pydantic_settings import SettingsConfigDict
 
 from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
-from immich_aio.engines.model_files.sources import HUGGINGFACE, MODELSCOPE, Source, parse_sources
-from immich_aio.errors import BadInputError
-from immich_aio.gateway_settings import (
-    WELL_KNOWN_KEY,
-    GatewaySettings,
-    at_home,
-    http_url,
-    listed,
+from immich_aio.engines.model_files.sources import (
+    GITHUB,
+    HUBS,
+    HUGGINGFACE,
+    MODELSCOPE,
+    Source,
+    parse_sources,
 )
+from immich_aio.errors import BadInputError
+from immich_aio.settings.faces import FaceSettings
+from immich_aio.settings.folder import Folder
+from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, http_url, listed
 
 __all__ = ["WELL_KNOWN_KEY", "Settings"]
 
 
-class Settings(GatewaySettings):
+class Settings(GatewaySettings, FaceSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
@@ -112,21 +115,22 @@ class Settings(GatewaySettings):
         "callers get 429 at once, and the gateway waits; a longer queue holds more uploads in "
         "memory.",
     )
-    clip_download_root: Path = Field(
+    clip_download_root: Folder = Field(
         Path("models/clip"),
         description="Folder of the CLIP checkpoints, such as clip_cn_vit-b-16.pt; files that are "
         "there are used as they are. A model takes 0.3 to 3.8 GB.",
     )
     model_sources: str = Field(
-        "huggingface,modelscope",
-        description="Where models are fetched from, in this order: `huggingface`, `modelscope`, or "
-        "the URL of a folder on a web server that has the files. Naming fewer fails sooner where "
-        "one cannot be reached.",
+        ",".join(HUBS),
+        description="Where models are fetched from, in this order: `huggingface`, `modelscope` (no "
+        "faces), `github` (faces only), or the URL of a folder on a web server that has the files. "
+        "Naming fewer fails sooner where one cannot be reached.",
     )
     hf_endpoint: str = Field(
         HUGGINGFACE, description="Hugging Face, or a mirror that can be reached where it cannot."
     )
     modelscope_endpoint: str = Field(MODELSCOPE, description="ModelScope, or a mirror of it.")
+    github_endpoint: str = Field(GITHUB, description="GitHub, or a mirror of it.")
     model_download: bool = Field(
         True,
         description="Whether a service fetches a model that is missing, in the background. Off, "
@@ -141,8 +145,9 @@ class Settings(GatewaySettings):
     )
     model_preload: str = Field(
         "ocr",
-        description="Which models are loaded at the start, of `ocr` and `clip`, separated by a "
-        "comma, or `none`: the first request is faster, and memory is taken before it is needed.",
+        description="Which models are loaded at the start, of `ocr`, `clip` and `faces`, separated "
+        "by commas, or `none`: the first request is faster, and memory is taken before it is "
+        "needed.",
     )
     model_ttl: float = Field(
         300.0,
@@ -169,7 +174,7 @@ class Settings(GatewaySettings):
         "text", description="Lines of text for people, or of JSON for programs."
     )
 
-    @field_validator("hf_endpoint", "modelscope_endpoint")
+    @field_validator("hf_endpoint", "modelscope_endpoint", "github_endpoint")
     @classmethod
     def _is_http_url(cls, value: str) -> str:
         return http_url(value)
@@ -177,20 +182,15 @@ class Settings(GatewaySettings):
     @field_validator("model_sources")
     @classmethod
     def _names_sources(cls, value: str) -> str:
-        parse_sources(value, huggingface=HUGGINGFACE, modelscope=MODELSCOPE)
+        parse_sources(value)
         return value
 
     @field_validator("model_preload")
     @classmethod
     def _names_engines(cls, value: str) -> str:
-        if not listed(value) or set(listed(value)) - {"ocr", "clip", "none"}:
-            raise ValueError("takes ocr, clip, both separated by a comma, or none")
+        if not listed(value) or set(listed(value)) - {"ocr", "clip", "faces", "none"}:
+            raise ValueError("takes ocr, clip and faces, separated by commas, or none")
         return value
-
-    @field_validator("clip_download_root")
-    @classmethod
-    def _may_begin_at_home(cls, value: Path) -> Path:
-        return at_home(value)
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:
@@ -213,9 +213,8 @@ class Settings(GatewaySettings):
     @property
     def sources(self) -> tuple[Source, ...]:
         """MODEL_SOURCES at the endpoints that are set."""
-        return parse_sources(
-            self.model_sources, huggingface=self.hf_endpoint, modelscope=self.modelscope_endpoint
-        )
+        endpoints = (self.hf_endpoint, self.modelscope_endpoint, self.github_endpoint)
+        return parse_sources(self.model_sources, dict(zip(HUBS, endpoints, strict=True)))
 
     @property
     def has_well_known_key(self) -> bool:

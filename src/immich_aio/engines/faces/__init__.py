@@ -1,0 +1,1 @@
+"""Faces by InsightFace's networks: SCRFD finds them, ArcFace tells them apart."""
