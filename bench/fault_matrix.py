@@ -1,8 +1,8 @@
 """Jobs through a gateway whose backends fail: which were lost, and was every answer right?
 
 The gateway and its backends are processes of their own. Two backends speak MT-Photos' protocol and
-share OCR and CLIP; one speaks Immich's and has the faces to itself, so what fails there can only
-wait until it is well again.
+share OCR, CLIP and the faces of one pack; one speaks Immich's and has all other faces to itself, so
+what fails there can only wait until it is well again.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ TIMEOUT = 2
 """UPSTREAM_TIMEOUT, in seconds: what hangs is noticed in time."""
 
 KIND = {"modelName": "PP-OCRv5_mobile"}
+PACK, OTHER_PACK = {"modelName": "buffalo_l"}, {"modelName": "antelopev2"}
 ENTRIES = {
     "ocr": {"ocr": {"detection": KIND, "recognition": KIND}},
     "clip": {"clip": {"visual": {"modelName": "ViT-B-32__openai"}}},
     "text": {"clip": {"textual": {"modelName": "ViT-B-32__openai"}}},
-    "faces": {"facial-recognition": {"detection": KIND, "recognition": KIND}},
+    "shared faces": {"facial-recognition": {"detection": PACK, "recognition": PACK}},
+    "faces": {"facial-recognition": {"detection": OTHER_PACK, "recognition": OTHER_PACK}},
     "both": {
         "ocr": {"detection": KIND, "recognition": KIND},
-        "facial-recognition": {"detection": KIND, "recognition": KIND},
+        "facial-recognition": {"detection": OTHER_PACK, "recognition": OTHER_PACK},
     },
 }
-MIX = ("ocr", "clip", "ocr", "clip", "faces", "ocr", "clip", "both", "ocr", "text")
+MIX = ("ocr", "clip", "shared faces", "clip", "faces", "ocr", "clip", "both", "ocr", "text")
 """What jobs ask for, in turn."""
 
 
@@ -161,17 +163,24 @@ async def standing(*, npu: str = "", small_disk: bool = False) -> AsyncIterator[
                 one.wait()
 
 
+MODELS = 'clip_model = "ViT-B-16", face_pack = "buffalo_l"'
+
+
 def _config(npu: str, nas: str, immich: str) -> str:
     return f"""
         [backends]
-        npu = {{ kind = "mt-photos", url = "{npu}", clip_model = "ViT-B-16" }}
-        nas = {{ kind = "mt-photos", url = "{nas}", clip_model = "ViT-B-16" }}
+        npu = {{ kind = "mt-photos", url = "{npu}", {MODELS} }}
+        nas = {{ kind = "mt-photos", url = "{nas}", {MODELS} }}
         immich = {{ kind = "immich", url = "{immich}" }}
         [[routes]]
         task = "ocr"
         order = [["npu", "nas"]]
         [[routes]]
         task = "clip"
+        order = [["npu", "nas"]]
+        [[routes]]
+        task = "facial-recognition"
+        model = "buffalo_l"
         order = [["npu", "nas"]]
         [[routes]]
         order = ["immich"]
@@ -351,7 +360,7 @@ def _is_right(asked: str, number: int, reply: dict[str, object]) -> bool:
         checks.append(reply["ocr"]["text"] == [text_of(number)])  # type: ignore[index]
     if asked in ("clip", "text"):
         checks.append(_same(json.loads(str(reply["clip"])), number))
-    if asked in ("faces", "both"):
+    if asked in ("shared faces", "faces", "both"):
         (face,) = reply["facial-recognition"]  # type: ignore[misc]
         checks.append(_same(json.loads(face["embedding"]), number))  # type: ignore[index]
     return all(checks)

@@ -39,6 +39,7 @@ class StandIn:
         app.router.add_post("/ocr", self._ocr)
         app.router.add_post("/clip/img", self._clip_image)
         app.router.add_post("/clip/txt", self._clip_text)
+        app.router.add_post("/represent", self._represent)
         app.router.add_post("/predict", self._predict)
         app.router.add_post("/fault/{name}", self._switch)
         return app
@@ -70,6 +71,15 @@ class StandIn:
     async def _clip_text(self, request: web.Request) -> web.StreamResponse:
         number = number_of((await request.json())["text"].encode())
         return await self._reply(request, {"result": self._vector(number)})
+
+    async def _represent(self, request: web.Request) -> web.StreamResponse:
+        number = number_of(await _file(request, "file"))
+        face = {
+            "facial_area": {"x": 1, "y": 2, "w": 2, "h": 2},
+            "embedding": self._vector(number),
+            "face_confidence": 0.9,
+        }
+        return await self._reply(request, {"recognition_model": "buffalo_l", "result": [face]})
 
     async def _predict(self, request: web.Request) -> web.StreamResponse:
         number = number_of(await _file(request, "image"))
