@@ -33,26 +33,27 @@ class Product:
 
 
 @contextlib.contextmanager
-def running(settings: dict[str, str]) -> Iterator[Product]:
-    """Start the product with these settings; it is stopped on leaving."""
-    gateway, ai = _free_port(), _free_port()
+def running(settings: dict[str, str], roles: str = "gateway,ai") -> Iterator[Product]:
+    """Start the product, or a part of it, with these settings; it is stopped on leaving."""
+    gateway, ai = free_port(), free_port()
     ports = {"HOST": "127.0.0.1", "PORT": str(gateway), "HTTP_PORT": str(ai)}
     with tempfile.TemporaryDirectory() as empty:  # so that no .env is read
-        command = [sys.executable, "-m", "immich_aio", "serve"]
+        command = [sys.executable, "-m", "immich_aio", "serve", "--roles", roles]
         environment = {**os.environ, "LOG_LEVEL": "warning", **ports, **settings}
         child = subprocess.Popen(command, env=environment, cwd=empty)  # noqa: S603  # our own tool
         try:
             product = Product(
                 f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{ai}", psutil.Process(child.pid)
             )
-            _wait(product.gateway + "/ping", child)
+            _wait(f"{product.gateway if 'gateway' in roles else product.ai}/ping", child)
             yield product
         finally:
             child.terminate()
             child.wait(60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -6,13 +6,16 @@ AioError
 │   └── UnprocessableError   unprocessable well-formed, but asks for something impossible
 ├── TooLargeError            too_large     over a size limit that is a setting
 ├── UnauthorizedError        unauthorized  the api-key is missing or wrong
+├── ForbiddenError           forbidden     the caller's address is not among those let in
 ├── OverloadedError          overloaded    the queue is full; carries ``retry_after``
 ├── UnavailableError         unavailable   a part that is needed is absent or switched off
 │   ├── ModelMissingError    unavailable   model files are not on this machine
 │   ├── ModelFetchError      unavailable   model files could not be fetched; carries ``definite``
 │   ├── LicenseError         unavailable   a model's licence was not accepted
-│   └── BadCheckpointError   unavailable   a model file is damaged, or is something else
+│   ├── BadCheckpointError   unavailable   a model file is damaged, or is something else
+│   └── SpillError           unavailable   an upload that must wait can be kept nowhere
 ├── UpstreamError            upstream      another server failed or answered nonsense
+│   └── UnreachableError     upstream      it cannot be reached, or says that it is not ready
 ├── TimeoutExceededError     timeout       an answer did not come in time
 ├── CancelledWorkError       cancelled     the caller hung up; nobody waits for the result
 └── InternalError            internal      our own fault
@@ -32,6 +35,7 @@ Kind = Literal[
     "unprocessable",
     "too_large",
     "unauthorized",
+    "forbidden",
     "overloaded",
     "unavailable",
     "upstream",
@@ -85,6 +89,12 @@ class UnauthorizedError(AioError):
     kind: ClassVar[Kind] = "unauthorized"
 
 
+class ForbiddenError(AioError):
+    """Callers from this address are not let in; add their network to ALLOWED_NETWORKS."""
+
+    kind: ClassVar[Kind] = "forbidden"
+
+
 class OverloadedError(AioError):
     """The queue is full; try again in a moment, or raise OCR_QUEUE_SIZE."""
 
@@ -127,10 +137,18 @@ class BadCheckpointError(UnavailableError):
     """The checkpoint cannot be used; pull it again, or import another file."""
 
 
+class SpillError(UnavailableError):
+    """An upload that must wait can be kept neither in memory nor on disk; free some space there."""
+
+
 class UpstreamError(AioError):
     """Another server failed or answered something that is not its protocol."""
 
     kind: ClassVar[Kind] = "upstream"
+
+
+class UnreachableError(UpstreamError):
+    """Another server cannot be reached, or says that it is not ready; it did not begin the work."""
 
 
 class TimeoutExceededError(AioError):

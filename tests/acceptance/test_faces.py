@@ -368,6 +368,7 @@ def test_the_doctor_says_who_finds_faces_which_pack_and_whether_it_may_be_used(
     assert here.returncode == 1
     for words in (
         "here: Immich's faces are found here; choose the same model in Immich",
+        "facial-recognition → engine",
         f"✓ face pack      buffalo_l, {pack}: present",
         "✗ face licence   not accepted, non-commercial research only",
         "--accept-license",

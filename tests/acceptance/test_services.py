@@ -140,21 +140,27 @@ async def test_a_restart_in_the_middle_loses_no_request(ai_service: Service, pat
     assert [(await task).json for task in reading] == [wanted] * 4
 
 
-async def test_a_full_queue_refuses_at_once_and_the_rest_is_read(tmp_path: Path) -> None:
+async def test_a_full_queue_refuses_at_once_and_at_the_gateway_all_wait_and_are_read(
+    tmp_path: Path,
+) -> None:
+    """Immich never asks again, so it is not refused where others are."""
     settings = {"OCR_QUEUE_SIZE": "1", "OCR_WORKERS": "1"}
     with running(tmp_path / "small", settings) as service:
-        replies = await asyncio.gather(*(predict(service) for _ in range(8)))
+        refused = await asyncio.gather(*(read(service, "ocr/lines") for _ in range(8)))
+        waited = await asyncio.gather(*(predict(service) for _ in range(8)))
         service.stop()
-    assert {reply.status for reply in replies} == {200, 429}
-    assert all(int(r.headers["Retry-After"]) >= 1 for r in replies if r.status == 429)
+    assert {reply.status for reply in refused} == {200, 429}
+    assert all(int(r.headers["Retry-After"]) >= 1 for r in refused if r.status == 429)
+    assert {reply.status for reply in waited} == {200}
 
 
 async def test_sigterm_lets_every_request_be_answered_that_had_begun(tmp_path: Path) -> None:
-    """Also those of the gateway that wait in the queue when the AI service has nothing to do."""
+    """Also those that wait at the gateway until the engine can take them."""
     with running(tmp_path / "ending", {"OCR_WORKERS": "1"}) as service:
         await read(service)
         reading = [asyncio.create_task(predict(service)) for _ in range(5)]
-        await work_waits(service, reading, 4)
+        while (await ask(f"{service.gateway_url}status")).json["waiting"]["requests"] != {"ocr": 3}:
+            assert not all(request.done() for request in reading), "all was read before any waited"
         await asyncio.to_thread(service.stop)
         replies = [await task for task in reading]
     assert [reply.status for reply in replies] == [200] * 5
@@ -176,14 +182,15 @@ async def test_a_caller_who_hangs_up_in_the_middle_harms_nobody(ai_service: Serv
 
 
 async def test_ocr_is_read_here_and_clip_comes_from_immichs_server(tmp_path: Path) -> None:
-    clip = {"clip": "[0.5,0.25]", "imageWidth": SIZE[0], "imageHeight": SIZE[1]}
+    vector = json.dumps([0.5] * 512)
+    clip = {"clip": vector, "imageWidth": SIZE[0], "imageHeight": SIZE[1]}
     async with immich_ml(answer(clip)) as server:
         with running(tmp_path / "both", {"IMMICH_API": server.url}) as service:
             merged = await predict(service, {**OCR, **CLIP})
             relayed = await predict(service, CLIP)
             service.stop()
     assert any(TOTAL in text for text in merged.json["ocr"]["text"])
-    assert merged.json["clip"] == "[0.5,0.25]"
+    assert merged.json["clip"] == vector
     assert relayed.body == server.reply.body
 
 

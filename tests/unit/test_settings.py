@@ -120,6 +120,16 @@ BAD = [
     ("MODEL_WAIT", "-1"),
     ("MODEL_WAIT", "inf"),
     ("QUERY_WAIT", "nan"),
+    ("IMMICH_API", "http://immich:3003,immich"),
+    ("JOB_WAIT", "-1"),
+    ("QUERY_TIMEOUT", "0"),
+    ("WAITING_ROOM", "many"),
+    ("BODY_MEMORY_MB", "0"),
+    ("SPILL_FOLDER", "~nobody-of-this-name/spill"),
+    ("ALLOWED_NETWORKS", "192.168.0.0/33"),
+    ("ALLOWED_NETWORKS", "192.168.0.1/24"),
+    ("TRUSTED_PROXIES", "proxy"),
+    ("LOG_FORMAT", "xml"),
     ("CLIP_DOWNLOAD_ROOT", "~nobody-of-this-name/models"),
     ("MAX_UPLOAD_MB", "1e99"),
     ("MAX_MEGAPIXELS", "0"),
@@ -235,7 +245,7 @@ def test_an_mt_photos_server_that_is_this_process_means_ocr_in_this_process(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ai is None
+    assert Settings.load(None).remote_ais == ()
 
 
 @pytest.mark.parametrize("environment", OTHERS, ids=str)
@@ -244,7 +254,23 @@ def test_any_other_mt_photos_server_is_asked(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert Settings.load(None).remote_ai == environment["MT_PHOTOS_API"]
+    assert Settings.load(None).remote_ais == (environment["MT_PHOTOS_API"],)
+
+
+def test_a_key_that_could_not_stand_in_an_address_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "hush/hush")
+    with pytest.raises(BadInputError, match=r"GATEWAY_KEY: .*no slash") as raised:
+        Settings.load(None)
+    assert "hush" not in raised.value.message
+
+
+def test_networks_are_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_NETWORKS", "192.168.0.0/16, fd00::/8, 10.0.0.7")
+    settings = Settings.load(None)
+    assert list(map(str, settings.networks)) == ["192.168.0.0/16", "fd00::/8", "10.0.0.7/32"]
+    assert settings.proxies == ()
 
 
 @pytest.mark.parametrize(
@@ -328,6 +354,7 @@ def test_the_folder_of_models_may_lie_at_home(
 def test_no_key_is_ever_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_AUTH_KEY", "hush-ours")
     monkeypatch.setenv("MT_PHOTOS_API_KEY", "hush-theirs")
+    monkeypatch.setenv("GATEWAY_KEY", "hush-at-the-door")
     settings = Settings.load(None)
     for shown in (repr(settings), str(settings), str(settings.model_dump())):
         assert "hush" not in shown

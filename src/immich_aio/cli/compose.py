@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
 from immich_aio.engines.model_files.folder import ModelFolder
@@ -14,16 +15,13 @@ from immich_aio.engines.model_files.pack_folder import PackFolder
 from immich_aio.engines.protocol import ClipEncoder, FaceFinder, OcrReader
 from immich_aio.errors import UnavailableError
 from immich_aio.services.gateway.app import create_app as gateway_app
-from immich_aio.services.gateway.predict import Backends
+from immich_aio.services.gateway.gateway import Gateway
 from immich_aio.services.http.serving import Listener
 from immich_aio.settings import WELL_KNOWN_KEY, Settings
-from immich_aio.upstream.immich_ml import ImmichMlClient
-from immich_aio.upstream.mt_photos import MtPhotosClient
 
 if TYPE_CHECKING:  # a gateway alone must start without what it imports
     from immich_aio.services.ai.service import Engines
 
-DEFAULT_MT_PHOTOS_API = "http://localhost:8060"
 DEFAULT_CLIP_MODEL = "ViT-B-16"
 """What mt-photos-ai answers with where nothing is set."""
 
@@ -174,9 +172,12 @@ class Product:
     listeners: tuple[Listener, ...]
     parts: tuple[Part, ...]
     fetchers: tuple[Part, ...] = ()
+    gateway: Gateway | None = None
 
     async def stop_waiting(self) -> None:
-        """Have requests that wait for a model answered, for it will not come any more."""
+        """Have requests answered that wait for a model or a backend, for it will not come now."""
+        if self.gateway is not None:
+            await self.gateway.stop_waiting()
         for fetcher in self.fetchers:
             await fetcher.close()
 
@@ -191,7 +192,7 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
     listeners: list[Listener] = []
     parts: list[Part] = []
     fetchers: list[Part] = []
-    engines = None
+    engines = gateway = None
     if "ai" in roles:
         models, packs = model_fetcher(settings), pack_fetcher(settings)
         fetchers += [models, packs]
@@ -199,10 +200,12 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
         parts += [engines.ocr, engines.clip, engines.faces, *fetchers]
         listeners.append(_ai_listener(settings, engines))
     if "gateway" in roles:
-        backends, clients = _backends(settings, engines)
+        ours = (engines.ocr, engines.clip, engines.faces) if engines else None
+        gateway, clients = gateway_of(settings, ours)
         parts += clients
-        listeners.append(_gateway_listener(settings, backends))
-    return Product(tuple(listeners), tuple(parts), tuple(fetchers))
+        app = gateway_app(gateway)
+        listeners.append(Listener("gateway", app, settings.host, settings.port, "PORT"))
+    return Product(tuple(listeners), tuple(parts), tuple(fetchers), gateway)
 
 
 def _engines(settings: Settings, models: ModelFetcher, packs: PackFetcher) -> Engines:
@@ -235,44 +238,3 @@ def _ai_listener(settings: Settings, engines: Engines) -> Listener:
     )
     app = create_app(config, engines)
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")
-
-
-def _gateway_listener(settings: Settings, backends: Backends) -> Listener:
-    app = gateway_app(backends, settings.image_limits.max_bytes)
-    return Listener("gateway", app, settings.host, settings.port, "PORT")
-
-
-def _backends(settings: Settings, engines: Engines | None) -> tuple[Backends, list[Part]]:
-    """Who answers the gateway's requests, and those of them that are clients of other servers."""
-    immich = _immich(settings)
-    clients: list[Part] = [immich] if immich is not None else []
-    clip_is_ours = settings.clip_model is not None
-    faces_are_ours = settings.faces_from == "here"
-    names = settings.clip_names
-    if engines is not None and settings.remote_ai is None:
-        clip = engines.clip if clip_is_ours else None
-        faces = engines.faces if faces_are_ours else None
-        return Backends(engines.ocr, immich, clip, names, faces), clients
-    url = settings.remote_ai or settings.mt_photos_api or DEFAULT_MT_PHOTOS_API
-    key = settings.mt_photos_api_key.get_secret_value()
-    remote = MtPhotosClient(
-        url,
-        key,
-        settings.upstream_timeout,
-        settings.clip_model or "",
-        settings.recognition_model,
-    )
-    backends = Backends(
-        remote,
-        immich,
-        remote if clip_is_ours else None,
-        names,
-        remote if faces_are_ours else None,
-    )
-    return backends, [*clients, remote]
-
-
-def _immich(settings: Settings) -> ImmichMlClient | None:
-    if settings.immich_api is None:
-        return None
-    return ImmichMlClient(settings.immich_api, settings.upstream_timeout)

@@ -12,15 +12,21 @@ from rich.markup import escape
 
 from immich_aio import __version__
 from immich_aio.cli.compose import faces_license, model_folder, pack_folder
+from immich_aio.cli.gateway import backends_of, routing_table
 from immich_aio.cli.models.checkpoints import dimension_of
 from immich_aio.domain.clip_models import immich_dimension
+from immich_aio.domain.routes import BackendSpec
+from immich_aio.domain.tasks import FacesTask
 from immich_aio.engines.clip.converted import conversions
 from immich_aio.engines.cores import cpu_flags, cpu_name, usable_cores
 from immich_aio.errors import AioError
+from immich_aio.services.gateway.backends import Backend
 from immich_aio.settings import Settings
-from immich_aio.upstream.http import HttpClient
+from immich_aio.upstream.http import without_password
 
 BF16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX-512 BF16", "avx512_vnni": "AVX-512 VNNI"}
+PROBE_SECONDS = 5.0
+
 Finding = tuple[str, str, str]
 """A mark (ok, warn, bad), what was looked at, and what was found."""
 
@@ -34,7 +40,7 @@ def doctor() -> None:
         *_clip(settings),
         *_faces(settings),
         *_doors(settings),
-        *asyncio.run(_upstreams(settings)),
+        *asyncio.run(_backends(settings)),
     ]
     _show(findings)
     if any(mark == "bad" for mark, _, _ in findings):
@@ -63,9 +69,17 @@ def _ocr(settings: Settings) -> list[Finding]:
 
         return f"PP-OCRv6 small in {model_folder()}"
 
-    # A gateway that has its OCR done elsewhere lacks nothing.
-    mark = "bad" if settings.remote_ai is None else "warn"
+    mark = _mark_of_engines(settings)
     return [_checked("OCR engine", choice, mark), _checked("OCR models", models, mark)]
+
+
+def _mark_of_engines(settings: Settings) -> str:
+    """A gateway that has everything done elsewhere lacks nothing where there is no engine."""
+    try:
+        backends = routing_table(settings, with_engines=True).backends
+    except AioError:  # which is found on its own
+        return "bad"
+    return "bad" if any(backend.kind == "engine" for backend in backends) else "warn"
 
 
 def _clip(settings: Settings) -> list[Finding]:
@@ -81,7 +95,7 @@ def _clip(settings: Settings) -> list[Finding]:
         )
         return f"{found.description}, {found.threads} threads: {found.reason}"
 
-    mark = "bad" if settings.remote_ai is None else "warn"
+    mark = _mark_of_engines(settings)
     return [_checked("CLIP engine", choice, mark), *_clip_model(settings, mark)]
 
 
@@ -127,7 +141,7 @@ def _faces(settings: Settings) -> list[Finding]:
         )
         return f"{found.description}, {found.workers} workers: {found.reason}"
 
-    mark = "bad" if here and settings.remote_ai is None else "warn"
+    mark = _mark_of_engines(settings) if here else "warn"
     return [
         ("ok", "FACES_FROM", f"{settings.faces_from}: {told}"),
         _checked("face engine", choice, mark),
@@ -175,29 +189,47 @@ def _doors(settings: Settings) -> list[Finding]:
     if settings.has_well_known_key:
         mark = "warn" if exposed else "ok"
         key = (mark, "API_AUTH_KEY", "the default key, which everyone knows")
-    return [("ok", "addresses", f"{ports}; {reach}"), key]
+    return [("ok", "addresses", f"{ports}; {reach}"), key, _gateways_door(settings)]
 
 
-async def _upstreams(settings: Settings) -> list[Finding]:
-    return [
-        await _upstream("IMMICH_API", settings.immich_api, "what is not answered here gets 503"),
-        await _upstream(
-            "MT_PHOTOS_API", settings.remote_ai, "OCR, CLIP and faces run in this process"
-        ),
-    ]
+def _gateways_door(settings: Settings) -> Finding:
+    if settings.gateway_key is not None:
+        return ("ok", "GATEWAY_KEY", "whoever uses the gateway must send it")
+    if settings.allowed_networks is not None:
+        return ("ok", "ALLOWED_NETWORKS", f"the gateway is open to {settings.allowed_networks}")
+    return ("ok", "GATEWAY_KEY", "not set: whoever reaches the gateway may use it")
 
 
-async def _upstream(name: str, url: str | None, without: str) -> Finding:
-    if url is None:
-        return ("ok" if name == "MT_PHOTOS_API" else "warn", name, f"not set: {without}")
-    client = HttpClient(name, url, 5.0, {})
+async def _backends(settings: Settings) -> list[Finding]:
+    """Which backend does what at the gateway, and whether each of them answers."""
     try:
-        async with client.request("GET", "/ping") as response:
-            return ("ok", name, f"{url} answers ({response.status})")
+        table = routing_table(settings, with_engines=True)
     except AioError as error:
-        return ("bad", name, error.message)
+        return [("bad", "GATEWAY_CONFIG", error.message)]
+    backends, clients = backends_of(table, settings, None)
+    routes: list[Finding] = [("ok", "route", str(rule)) for rule in table.rules]
+    if not table.order_of(FacesTask("")):
+        without = "none for faces, which get 503: set IMMICH_API or FACES_FROM=here, or add a route"
+        routes.append(("warn", "route", without))
+    try:
+        probes = [_probe(spec, backends[spec.name]) for spec in table.backends]
+        return [*routes, *await asyncio.gather(*probes)]
     finally:
-        await client.close()
+        for client in clients:
+            await client.close()
+
+
+async def _probe(spec: BackendSpec, backend: Backend) -> Finding:
+    if spec.kind == "engine":
+        return ("ok", spec.name, "runs in this process")
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await backend.ping()
+    except AioError as error:
+        return ("bad", spec.name, error.message)
+    except TimeoutError:
+        return ("bad", spec.name, f"{without_password(spec.url)} does not answer")
+    return ("ok", spec.name, f"{without_password(spec.url)} answers")
 
 
 def _show(findings: list[Finding]) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import logging
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from immich_aio import __version__
 from immich_aio.cli.compose import Product, product
+from immich_aio.cli.logs import begin_logging
+from immich_aio.domain.routes import RoutingTable
+from immich_aio.domain.tasks import ClipTextTask, FacesTask
+from immich_aio.engines.memory import keep_freed_memory
 from immich_aio.errors import BadInputError
 from immich_aio.services.http import serving
 from immich_aio.settings import Settings
@@ -18,6 +24,9 @@ from immich_aio.settings import Settings
 log = logging.getLogger("immich_aio")
 
 ROLES = ("gateway", "ai")
+
+CONNECTIONS = 8192
+"""Those of callers, those to backends, and files."""
 
 
 def serve(
@@ -28,13 +37,15 @@ def serve(
     """Start the gateway (port 8080) and the AI service (port 8060) in one process."""
     chosen = _chosen(roles)
     settings = Settings.load()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    begin_logging(settings.log_level, settings.log_format)
     made = product(settings, chosen)
     _announce(settings, chosen)
-    _use_uvloop()
-    asyncio.run(_run(made, settings.log_level))
+    if made.gateway is not None:
+        _announce_routes(made.gateway.config.table)
+    _allow_many_connections()
+    _settle_in(chosen)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(made, settings.log_level))
 
 
 async def _run(made: Product, log_level: str) -> None:
@@ -56,14 +67,6 @@ def _announce(settings: Settings, roles: frozenset[str]) -> None:
     log.info("Immich All-in-One %s", __version__)
     if "gateway" in roles:
         log.info("gateway     http://%s:%d/ (Immich's machine-learning URL)", host, settings.port)
-        theirs = [] if settings.clip_model else ["CLIP"]
-        theirs += [] if settings.faces_from == "here" else ["faces"]
-        if settings.immich_api is None and theirs:
-            log.info("IMMICH_API is not set: 503 is the answer to %s", " and ".join(theirs))
-        if settings.clip_model is not None:
-            log.info("smart search by Chinese-CLIP %s", settings.clip_model)
-        if settings.faces_from == "here":
-            log.info("faces by InsightFace's %s", settings.recognition_model)
     if "ai" in roles:
         log.info("AI service  http://%s:%d/ (a page to try it)", host, settings.http_port)
         if settings.has_well_known_key and settings.listens_beyond_loopback:
@@ -74,8 +77,36 @@ def _announce(settings: Settings, roles: frozenset[str]) -> None:
             )
 
 
-def _use_uvloop() -> None:
-    if importlib.util.find_spec("uvloop") is not None:
-        import uvloop  # noqa: PLC0415  # there is none for Windows
+def _announce_routes(table: RoutingTable) -> None:
+    """Who does what, and what nobody does."""
+    for rule in table.rules:
+        log.info("            %s", rule)
+    if not all(table.order_of(task) for task in (ClipTextTask(""), FacesTask(""))):
+        log.info("            everything else is answered 503: IMMICH_API is not set")
 
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+def _settle_in(roles: frozenset[str]) -> None:
+    """Spare every request what the start has left behind: it need never be looked at again."""
+    gc.collect()
+    gc.freeze()
+    if "ai" not in roles:  # engines free what they take in larger pieces, and give it all back
+        keep_freed_memory()
+
+
+def _allow_many_connections() -> None:
+    """As many as the system lets us have: many of them start processes with few."""
+    if importlib.util.find_spec("resource") is not None:
+        import resource  # noqa: PLC0415  # there is none for Windows
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if importlib.util.find_spec("uvloop") is None:  # there is none for Windows
+        return None
+    import uvloop  # noqa: PLC0415  # as above
+
+    return uvloop.new_event_loop

@@ -7,7 +7,7 @@ as long; what is behind the name is the gateway's affair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -62,12 +62,14 @@ class ClipModel:
     """Which CLIP model a backend answers with.
 
     ``dimension`` is the length of its vectors; None while that cannot be known yet. ``state`` is in
-    words for people, such as "ready" or how far a download is.
+    words for people, such as "ready" or how far a download is. ``identity`` tells its weights from
+    any others, and is empty while that cannot be known.
     """
 
     name: str
     dimension: int | None
     state: str
+    identity: str = ""
 
 
 def immich_dimension(name: str) -> int | None:
@@ -78,11 +80,6 @@ def immich_dimension(name: str) -> int | None:
 def listed_name(name: str) -> str:
     """A name as Immich's list spells it; old settings have ``owner/`` before it, or ``::``."""
     return name.rsplit("/", 1)[-1].replace(":", "_")
-
-
-def is_among(name: str, names: Iterable[str]) -> bool:
-    """Whether a model name is one of ``names``, where ``*`` stands for all."""
-    return any(each in {"*", name} or listed_name(each) == listed_name(name) for each in names)
 
 
 def mismatch(immich_name: str, model: str, dimension: int) -> str | None:

@@ -28,7 +28,8 @@ def wrong_pack(asked: str, pack: str) -> str | None:
         return None
     return (
         f"Immich asks for the faces of {asked}, and RECOGNITION_MODEL is {pack}: vectors of two "
-        f"models cannot be compared. Set RECOGNITION_MODEL={asked}; or choose {pack} in Immich "
-        "under Administration → Settings → Machine Learning → Facial Recognition, and reset Face "
-        "Detection under Jobs, which finds all people anew."
+        f"models cannot be compared. Set RECOGNITION_MODEL={asked} (or face_pack, where "
+        f"GATEWAY_CONFIG has one); or choose {pack} in Immich under Administration → Settings → "
+        "Machine Learning → Facial Recognition, and reset Face Detection under Jobs, which finds "
+        "all people anew."
     )

@@ -7,6 +7,7 @@ Task and type names are Immich's: ``ocr`` (detection, recognition), ``clip`` (vi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,4 +55,30 @@ class FacesTask:
     min_score: float = 0.7
 
 
-Task = OcrTask | ClipImageTask | ClipTextTask | FacesTask
+@dataclass(frozen=True, slots=True)
+class OtherTask:
+    """Something this version does not know; ``types`` is what was asked, as JSON.
+
+    Only a server that speaks Immich's own protocol can answer it.
+    """
+
+    name: str
+    types: str
+    model: str = ""
+
+
+Task = OcrTask | ClipImageTask | ClipTextTask | FacesTask | OtherTask
+
+TaskKind = Literal["ocr", "clip-image", "clip-text", "faces", "other"]
+"""What is asked of whoever does a task: the tasks that one can do are told by kind."""
+
+TASK_KINDS: tuple[TaskKind, ...] = ("ocr", "clip-image", "clip-text", "faces", "other")
+
+_KINDS: dict[type[Task], TaskKind] = dict(
+    zip((OcrTask, ClipImageTask, ClipTextTask, FacesTask, OtherTask), TASK_KINDS, strict=True)
+)
+
+
+def kind_of(task: Task) -> TaskKind:
+    """The kind of a task."""
+    return _KINDS[type(task)]

@@ -27,12 +27,12 @@ from immich_aio.engines.model_files.sources import (
 from immich_aio.errors import BadInputError
 from immich_aio.settings.faces import FaceSettings
 from immich_aio.settings.folder import Folder
+from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, http_url, listed
 
-WELL_KNOWN_KEY = "mt_photos_ai_extra"
-"""The key every MT-Photos server is delivered with: convenient at home, no secret to anyone."""
+__all__ = ["WELL_KNOWN_KEY", "Settings"]
 
 
-class Settings(FaceSettings):
+class Settings(GatewaySettings, FaceSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
@@ -50,27 +50,6 @@ class Settings(FaceSettings):
         SecretStr(WELL_KNOWN_KEY),
         description="Key that callers of the AI service send as `api-key`. The default is known to "
         "everyone: change it when HOST is not 127.0.0.1.",
-    )
-    immich_api: str | None = Field(
-        None,
-        description="Immich's own machine-learning server, such as http://localhost:3003. What is "
-        "not answered here goes there: faces unless FACES_FROM is `here`, and CLIP unless "
-        "CLIP_MODEL is set. Without it that is answered 503.",
-    )
-    mt_photos_api: str | None = Field(
-        None,
-        description="An AI service speaking the MT-Photos protocol, for OCR, for CLIP if "
-        "CLIP_MODEL is set, and for faces if FACES_FROM is `here`. Unset, all run in process; with "
-        "`--roles gateway` it defaults to http://localhost:8060.",
-    )
-    mt_photos_api_key: SecretStr = Field(
-        SecretStr(WELL_KNOWN_KEY), description="Key sent to MT_PHOTOS_API."
-    )
-    upstream_timeout: float = Field(
-        120.0,
-        gt=0,
-        description="Seconds to wait for an answer of IMMICH_API or MT_PHOTOS_API. Immich itself "
-        "waits for ever, so a larger value loses fewer jobs when a server is slow to load a model.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where models run. `cuda` needs the `cuda` extra and an NVIDIA GPU."
@@ -90,8 +69,8 @@ class Settings(FaceSettings):
     ocr_queue_size: int = Field(
         64,
         ge=1,
-        description="Images that may wait. When it is full callers get 429 at once; a longer queue "
-        "refuses later and holds more uploads in memory.",
+        description="Images that may wait in the AI service. When it is full its callers get 429 "
+        "at once, and the gateway waits; a longer queue holds more uploads in memory.",
     )
     ocr_side: int = Field(
         960,
@@ -132,8 +111,9 @@ class Settings(FaceSettings):
     clip_queue_size: int = Field(
         64,
         ge=1,
-        description="Images that may wait for their vector. When it is full callers get 429 at "
-        "once; a longer queue refuses later and holds more uploads in memory.",
+        description="Images that may wait in the AI service for their vector. When it is full its "
+        "callers get 429 at once, and the gateway waits; a longer queue holds more uploads in "
+        "memory.",
     )
     clip_download_root: Folder = Field(
         Path("models/clip"),
@@ -163,13 +143,6 @@ class Settings(FaceSettings):
         description="Seconds an image waits for a model that is being fetched. Immich loses a job "
         "that fails, so longer loses fewer; its other jobs wait meanwhile.",
     )
-    query_wait: float = Field(
-        10.0,
-        ge=0,
-        le=86_400,
-        description="Seconds a text query waits for a model that is being fetched. A person waits "
-        "with it, so it is shorter than MODEL_WAIT.",
-    )
     model_preload: str = Field(
         "ocr",
         description="Which models are loaded at the start, of `ocr`, `clip` and `faces`, separated "
@@ -197,20 +170,14 @@ class Settings(FaceSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much is logged."
     )
-
-    @field_validator(
-        "immich_api", "mt_photos_api", "hf_endpoint", "modelscope_endpoint", "github_endpoint"
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of text for people, or of JSON for programs."
     )
+
+    @field_validator("hf_endpoint", "modelscope_endpoint", "github_endpoint")
     @classmethod
-    def _is_http_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be a URL such as http://localhost:3003")
-        parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
-        _ = parts.port
-        return value.rstrip("/")
+    def _is_http_url(cls, value: str) -> str:
+        return http_url(value)
 
     @field_validator("model_sources")
     @classmethod
@@ -221,7 +188,7 @@ class Settings(FaceSettings):
     @field_validator("model_preload")
     @classmethod
     def _names_engines(cls, value: str) -> str:
-        if not _listed(value) or set(_listed(value)) - {"ocr", "clip", "faces", "none"}:
+        if not listed(value) or set(listed(value)) - {"ocr", "clip", "faces", "none"}:
             raise ValueError("takes ocr, clip and faces, separated by commas, or none")
         return value
 
@@ -232,8 +199,7 @@ class Settings(FaceSettings):
             return cls(_env_file=env_file)
         except ValidationError as error:
             lines = [
-                f"{str(item['loc'][0]).upper()}: {item['msg']} (it is {item['input']!r})"
-                for item in error.errors()
+                _told(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors()
             ]
             raise BadInputError("Wrong settings:\n  " + "\n  ".join(lines)) from None
         except (OSError, UnicodeDecodeError) as error:
@@ -266,23 +232,30 @@ class Settings(FaceSettings):
     @property
     def clip_names(self) -> tuple[str, ...]:
         """CLIP_IMMICH_MODELS one by one."""
-        return _listed(self.clip_immich_models)
+        return listed(self.clip_immich_models)
 
     @property
     def preloaded(self) -> tuple[str, ...]:
         """MODEL_PRELOAD one by one."""
-        return _listed(self.model_preload)
+        return listed(self.model_preload)
 
     @property
-    def remote_ai(self) -> str | None:
-        """MT_PHOTOS_API, unless that is this process's own AI service."""
-        if self.mt_photos_api is None:
-            return None
-        parts = urlsplit(self.mt_photos_api)
+    def remote_ais(self) -> tuple[str, ...]:
+        """MT_PHOTOS_API one by one, without this process's own AI service."""
+        return tuple(url for url in self.mt_photos_apis if not self._is_own(url))
+
+    @property
+    def names_own_ai(self) -> bool:
+        """Whether MT_PHOTOS_API has this process's own AI service in it."""
+        return any(self._is_own(url) for url in self.mt_photos_apis)
+
+    def _is_own(self, url: str) -> bool:
+        parts = urlsplit(url)
         ours = {"localhost", "127.0.0.1", "::1", self.host.lower()}
-        own = parts.hostname in ours and (parts.port or 80) == self.http_port
-        return None if own else self.mt_photos_api
+        return parts.hostname in ours and (parts.port or 80) == self.http_port
 
 
-def _listed(value: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in value.split(",") if word.strip())
+def _told(name: str, why: str, value: object) -> str:
+    """What is wrong with a setting; a key is not shown."""
+    shown = "" if name.endswith("_key") else f" (it is {value!r})"
+    return f"{name.upper()}: {why}{shown}"

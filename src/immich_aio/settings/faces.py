@@ -53,8 +53,9 @@ class FaceSettings(BaseSettings):
     faces_queue_size: int = Field(
         64,
         ge=1,
-        description="Images that may wait for their faces. When it is full callers get 429 at "
-        "once; a longer queue refuses later and holds more uploads in memory.",
+        description="Images that may wait in the AI service for their faces. When it is full its "
+        "callers get 429 at once, and the gateway waits; a longer queue holds more uploads in "
+        "memory.",
     )
     faces_download_root: Folder = Field(
         Path("models/faces"),
@@ -62,6 +63,11 @@ class FaceSettings(BaseSettings):
         "models) and that of Immich's server (/cache/facial-recognition) are used as they are. A "
         "pack takes 16 to 280 MB.",
     )
+
+    @property
+    def face_pack(self) -> str:
+        """The pack by which faces are found here for Immich; empty where they are not."""
+        return self.recognition_model if self.faces_from == "here" else ""
 
     @field_validator("recognition_model")
     @classmethod

@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar, TypeVarTuple
+from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
-from immich_aio.errors import TimeoutExceededError, UpstreamError
+from immich_aio.errors import (
+    AioError,
+    OverloadedError,
+    TimeoutExceededError,
+    UnreachableError,
+    UpstreamError,
+)
+from immich_aio.upstream.request_id import HEADER, REQUEST_ID
+
+Result = TypeVar("Result")
+Rest = TypeVarTuple("Rest")
+
+MAX_REPLY = 32 * 1024 * 1024
+"""Bytes of a reply beyond which no more is read: a hundred times what the fullest photo has."""
+
+PARSED_AT_ONCE = 128 * 1024
+"""Bytes of a reply that are parsed on the event loop; larger ones would hold up everybody else."""
+
+CONNECT_SECONDS = 5.0
+NOT_READY = (502, 503, 504)
+LONGEST_PAUSE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A reply that was read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class HttpClient:
-    """A lazily opened session towards one server; ``name`` is how messages call that server."""
+    """A lazily opened session towards one server; ``name`` is how messages call that server.
+
+    A user and password in ``url`` are sent, and never shown.
+    """
 
     def __init__(self, name: str, url: str, timeout: float, headers: dict[str, str]) -> None:
         self.name = name
-        self.url = url
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=timeout)
+        self.url = without_password(url)
+        self._target = url
+        connect = min(CONNECT_SECONDS, timeout)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=timeout)
         self._headers = headers
+        self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    @contextlib.asynccontextmanager
-    async def request(
+    def __str__(self) -> str:
+        return f"{self.name} at {self.url}"
+
+    async def exchange(
         self,
         method: str,
         path: str,
@@ -29,22 +71,58 @@ class HttpClient:
         data: object = None,
         json: object = None,
         headers: dict[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The open response.
+    ) -> HttpReply:
+        """The whole reply, whatever its status.
 
-        Raises UpstreamError or TimeoutExceededError, also while the response is read.
+        Raises UnreachableError, UpstreamError or TimeoutExceededError.
         """
-        with self._seam():
+        request_id = REQUEST_ID.get()
+        if request_id:
+            headers = {HEADER: request_id, **(headers or {})}
+        try:
             sent = self._open().request(
-                method, self.url + path, data=data, json=json, headers=headers
+                method, self._url(path), data=data, json=json, headers=headers
             )
             async with sent as response:
-                yield response
+                return HttpReply(response.status, response.headers, await self._body(response))
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise self._ours(error) from None
+
+    def failure(self, reply: HttpReply, path: str) -> UpstreamError | OverloadedError:
+        """What a status that is no success says of the server."""
+        if reply.status == 429:
+            after = reply.headers.get("Retry-After", "1")
+            seconds = min(int(after), LONGEST_PAUSE) if after.isdecimal() else 1
+            return OverloadedError(
+                f"{self} is busy; try again in {seconds} s.", retry_after=max(1, seconds)
+            )
+        kind = UnreachableError if reply.status in NOT_READY else UpstreamError
+        return kind(f"{self} answered {reply.status} to {path}.")
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, which may not be endless."""
+        if (response.content_length or 0) > MAX_REPLY:
+            raise self._endless()
+        pieces, size = [], 0
+        while piece := await response.content.readany():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_REPLY:
+                raise self._endless()
+        return b"".join(pieces)
+
+    def _endless(self) -> UpstreamError:
+        return UpstreamError(f"{self} sent a reply of more than {MAX_REPLY // 2**20} MiB.")
+
+    def _url(self, path: str) -> URL:
+        if path not in self._urls:
+            self._urls[path] = URL(self._target + path)
+        return self._urls[path]
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -54,23 +132,42 @@ class HttpClient:
                 auto_decompress=False,
                 # A server may close an idle connection just as we use it again, and the request is
                 # lost; uvicorn and gunicorn do so after two seconds and more.
-                connector=aiohttp.TCPConnector(keepalive_timeout=1),
+                connector=aiohttp.TCPConnector(keepalive_timeout=1, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
-    @contextlib.contextmanager
-    def _seam(self) -> Iterator[None]:
-        try:
-            yield
-        except (TimeoutError, aiohttp.ServerTimeoutError):
-            raise TimeoutExceededError(
-                f"{self.name} at {self.url} did not answer in time; raise UPSTREAM_TIMEOUT if it "
-                "needs longer to load a model."
-            ) from None
-        except aiohttp.ClientConnectorError as error:
-            raise UpstreamError(
-                f"{self.name} at {self.url} cannot be reached: {error.strerror or error}."
-            ) from None
-        except aiohttp.ClientError as error:
-            raise UpstreamError(f"{self.name} at {self.url} failed: {error!r}.") from None
+    def _ours(self, error: TimeoutError | aiohttp.ClientError) -> AioError:
+        """The one seam: our error for one of the HTTP client's."""
+        match error:
+            case aiohttp.ConnectionTimeoutError():
+                return UnreachableError(f"{self} cannot be reached: no connection in time.")
+            case TimeoutError():
+                return TimeoutExceededError(
+                    f"{self} did not answer in time; raise UPSTREAM_TIMEOUT if it needs longer to "
+                    "load a model."
+                )
+            case aiohttp.ClientConnectorError():
+                return UnreachableError(f"{self} cannot be reached: {_why(error.os_error)}.")
+            case _:
+                return UpstreamError(f"{self} failed: {error!r}.")
+
+
+def _why(error: OSError) -> str:
+    """The system's words, such as "Connection refused"; a resolver's numbers are below zero."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
+async def parsed(parse: Callable[[bytes, *Rest], Result], body: bytes, *rest: *Rest) -> Result:
+    """What ``parse`` reads in the body of a reply."""
+    if len(body) <= PARSED_AT_ONCE:
+        return parse(body, *rest)
+    return await asyncio.to_thread(parse, body, *rest)
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

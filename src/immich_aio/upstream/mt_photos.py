@@ -12,10 +12,17 @@ from immich_aio.domain.clip_models import CN_CLIP_DIMENSIONS, ClipModel
 from immich_aio.domain.face_packs import FACE_DIMENSION
 from immich_aio.domain.results import Embedding, Face, FacesResult, OcrResult
 from immich_aio.domain.tasks import OcrOptions
-from immich_aio.errors import OverloadedError, UpstreamError
-from immich_aio.upstream.http import HttpClient
+from immich_aio.errors import AioError, BadImageError, BadInputError, TooLargeError, UpstreamError
+from immich_aio.upstream.http import HttpClient, HttpReply, parsed
 from immich_aio.wire import mt_photos
 from immich_aio.wire.image_file import read_size
+
+CALLERS_FAULT: dict[str, type[AioError]] = {
+    "bad_image": BadImageError,
+    "bad_input": BadInputError,
+    "too_large": TooLargeError,
+}
+"""What our own AI service says of a failure, where the protocol itself has one word for all."""
 
 
 class MtPhotosClient:
@@ -23,24 +30,32 @@ class MtPhotosClient:
     ``face_pack``.
 
     It takes no thresholds, so they are applied to what it answers; a face or line that it has left
-    out by its own is not there.
+    out by its own is not there. ``name`` is how messages call the server.
     """
 
     def __init__(
-        self, url: str, api_key: str, timeout: float, clip_model: str = "", face_pack: str = ""
+        self,
+        url: str,
+        api_key: str,
+        timeout: float,
+        clip_model: str = "",
+        face_pack: str = "",
+        *,
+        name: str = "MT_PHOTOS_API",
     ) -> None:
-        self._http = HttpClient("MT_PHOTOS_API", url, timeout, {"api-key": api_key})
+        self._http = HttpClient(name, url, timeout, {"api-key": api_key})
         self._clip_model = clip_model
         self._face_pack = face_pack
 
     async def read(self, image_file: bytes, options: OcrOptions) -> OcrResult:
         """The text of one image file.
 
-        Raises BadImageError, UpstreamError, OverloadedError or TimeoutExceededError.
+        Raises BadImageError or TooLargeError for what cannot be read, UpstreamError,
+        OverloadedError or TimeoutExceededError.
         """
         width, height = read_size(image_file)
         body = await self._send("/ocr", data=_form(image_file))
-        result = mt_photos.parse_ocr(body, width, height)
+        result = await parsed(mt_photos.parse_ocr, body, width, height)
         lines = tuple(line for line in result.lines if line.text_score >= options.min_text_score)
         return dataclasses.replace(result, lines=lines)
 
@@ -48,19 +63,17 @@ class MtPhotosClient:
         """The vector of one image file, of length 1. Raises as ``read``."""
         width, height = read_size(image_file)
         body = await self._send("/clip/img", data=_form(image_file))
-        return dataclasses.replace(
-            _normalised(mt_photos.parse_clip(body)), width=width, height=height
-        )
+        vector = await parsed(_clip_vector, body)
+        return dataclasses.replace(vector, width=width, height=height)
 
     async def encode_text(self, text: str) -> Embedding:
         """The vector of a text, of length 1. Raises as ``read``, but for BadImageError."""
-        body = await self._send("/clip/txt", json={"text": text})
-        return _normalised(mt_photos.parse_clip(body))
+        return await parsed(_clip_vector, await self._send("/clip/txt", json={"text": text}))
 
     def model(self) -> ClipModel:
         """Which model the other server is said to have; the protocol does not tell."""
         dimension = CN_CLIP_DIMENSIONS.get(self._clip_model)
-        return ClipModel(self._clip_model, dimension, f"at {self._http.url}")
+        return ClipModel(self._clip_model, dimension, f"at {self._http.url}", self._clip_model)
 
     async def find_faces(self, image_file: bytes, min_score: float) -> FacesResult:
         """The faces of one image file, vectors of length 1.
@@ -69,9 +82,9 @@ class MtPhotosClient:
         """
         width, height = read_size(image_file)
         body = await self._send("/represent", data=_form(image_file))
-        found = mt_photos.parse_represent(body, width, height, self._face_pack)
-        faces = (_checked(face) for face in found.faces if face.score >= min_score)
-        return dataclasses.replace(found, faces=tuple(faces))
+        found = await parsed(_faces, body, width, height, self._face_pack)
+        faces = tuple(face for face in found.faces if face.score >= min_score)
+        return dataclasses.replace(found, faces=faces)
 
     @property
     def pack(self) -> str:
@@ -82,33 +95,38 @@ class MtPhotosClient:
         """Close the connections."""
         await self._http.close()
 
-    async def _send(self, path: str, *, data: object = None, json: object = None) -> bytes:
-        async with self._http.request("POST", path, data=data, json=json) as response:
-            body = await response.read()
-            self._check(response, path)
-        return body
+    async def ping(self) -> None:
+        """Raises UpstreamError or TimeoutExceededError unless it answers and takes the key."""
+        mt_photos.parse_check(await self._send("/check"))
 
-    def _check(self, response: aiohttp.ClientResponse, path: str) -> None:
-        if response.status == 401:
-            raise UpstreamError(
-                f"MT_PHOTOS_API at {self._http.url} refuses the key; set MT_PHOTOS_API_KEY."
-            )
-        if response.status == 429:
-            after = response.headers.get("Retry-After", "1")
-            raise OverloadedError(
-                f"MT_PHOTOS_API at {self._http.url} is busy; try again in {after} s.",
-                retry_after=int(after) if after.isdigit() else 1,
-            )
-        if response.status != 200:
-            raise UpstreamError(
-                f"MT_PHOTOS_API at {self._http.url} answered {response.status} to {path}."
-            )
+    async def _send(self, path: str, *, data: object = None, json: object = None) -> bytes:
+        reply = await self._http.exchange("POST", path, data=data, json=json)
+        if reply.status == 401:
+            raise UpstreamError(f"{self._http} refuses the key; set MT_PHOTOS_API_KEY, or its key.")
+        if reply.status != 200:
+            raise self._http.failure(reply, path)
+        self._raise_callers_fault(reply)
+        return reply.body
+
+    def _raise_callers_fault(self, reply: HttpReply) -> None:
+        kind = CALLERS_FAULT.get(reply.headers.get(mt_photos.FAILURE_HEADER, ""))
+        if kind is not None:
+            raise kind(mt_photos.failure_message(reply.body))
 
 
 def _form(image_file: bytes) -> aiohttp.FormData:
     form = aiohttp.FormData()
     form.add_field("file", io.BytesIO(image_file), filename="image")
     return form
+
+
+def _clip_vector(body: bytes) -> Embedding:
+    return _normalised(mt_photos.parse_clip(body))
+
+
+def _faces(body: bytes, width: int, height: int, pack: str) -> FacesResult:
+    found = mt_photos.parse_represent(body, width, height, pack)
+    return dataclasses.replace(found, faces=tuple(map(_checked, found.faces)))
 
 
 def _checked(face: Face) -> Face:

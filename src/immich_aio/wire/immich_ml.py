@@ -24,10 +24,11 @@ from immich_aio.domain.tasks import (
     FacesTask,
     OcrOptions,
     OcrTask,
+    OtherTask,
     Task,
 )
 from immich_aio.errors import InternalError, UnprocessableError, UpstreamError
-from immich_aio.wire.json_reader import JsonNode, read_json
+from immich_aio.wire.json_reader import JsonNode, is_utf8, read_json
 
 _FACES = "facial-recognition"
 _CORNERS = ("x1", "y1", "x2", "y2")
@@ -40,8 +41,9 @@ def parse_entries(raw: str | bytes) -> tuple[Task, ...]:
     """Read the tasks in the form field ``entries``, in its order; at least one.
 
     Missing options take the defaults of the tasks, and unknown keys are ignored. OCR without
-    ``detection`` is the old fork's request: a legacy task. Raises UnprocessableError naming the
-    path of whatever is malformed, unknown, or has no place in a reply.
+    ``detection`` is the old fork's request: a legacy task. What is none of our tasks is an
+    OtherTask. Raises UnprocessableError naming the path of whatever is malformed, or has no place
+    in a reply.
     """
     entries = read_json(raw, "entries", UnprocessableError)
     tasks = tuple(_task(name, types) for name, types in entries.members().items())
@@ -103,13 +105,13 @@ def faces_reply(result: FacesResult) -> dict[str, object]:
 def merge_replies(replies: Iterable[Mapping[str, object]]) -> dict[str, object]:
     """Make one reply of several tasks' replies.
 
-    Raises InternalError where two of them answer one task or disagree on the image's size.
+    Raises UpstreamError where two of them answer one task or disagree on the image's size.
     """
     merged: dict[str, object] = {}
     for reply in replies:
         for key, value in reply.items():
             if key in merged and not (key.startswith("image") and merged[key] == value):
-                raise InternalError(f"Two answers to one request claim '{key}'.")
+                raise UpstreamError(f"Two answers to one request claim '{key}', and disagree.")
             merged[key] = value
     return merged
 
@@ -132,7 +134,9 @@ def entries_for(tasks: Sequence[Task]) -> str:
     return json.dumps(entries, separators=(",", ":"), ensure_ascii=False)
 
 
-def parse_reply(body: bytes, task: Task) -> OcrResult | Embedding | FacesResult:
+def parse_reply(
+    body: bytes, task: OcrTask | ClipImageTask | ClipTextTask | FacesTask
+) -> OcrResult | Embedding | FacesResult:
     """Read the answer to ``task`` in another server's reply; other answers may stand beside it.
 
     OCR gives an OcrResult, faces a FacesResult, both with boxes in pixels; CLIP gives an Embedding.
@@ -157,11 +161,8 @@ def parse_reply(body: bytes, task: Task) -> OcrResult | Embedding | FacesResult:
 
 
 def _task(name: str, types: JsonNode) -> Task:
-    readers: dict[str, Callable[[JsonNode], Task]]
-    readers = {"ocr": _ocr_task, "clip": _clip_task, _FACES: _faces_task}
-    if name not in readers:
-        types.refuse(f"no such task; there are {', '.join(readers)}")
-    return readers[name](types)
+    reader = _READERS.get(name)
+    return reader(types) if reader else _other_task(name, types)
 
 
 def _types(node: JsonNode, first: str, second: str) -> tuple[JsonNode | None, JsonNode | None, str]:
@@ -212,10 +213,30 @@ def _faces_task(node: JsonNode) -> FacesTask:
     return FacesTask(model, score.number(0, 1)) if score else FacesTask(model)
 
 
+def _other_task(name: str, node: JsonNode) -> OtherTask:
+    """Take what is not known as it is; like every task it names a type, and that its model."""
+    models = [each.get("modelName").name() for each in node.members().values()]
+    if not models or not is_utf8(name):
+        node.refuse("names no type" if is_utf8(name) else "is no text")
+    try:
+        return OtherTask(name, json.dumps(node.value, allow_nan=False), models[0])
+    except ValueError:
+        node.refuse("holds a number that is too large")
+
+
+_READERS: dict[str, Callable[[JsonNode], Task]] = {
+    "ocr": _ocr_task,
+    "clip": _clip_task,
+    _FACES: _faces_task,
+}
+
+
 def _entry(task: Task) -> tuple[str, object]:
     """Give the task's name and types, as they stand in ``entries``."""
     model = {"modelName": task.model}
     match task:
+        case OtherTask(name=name, types=types):
+            return name, json.loads(types)
         case OcrTask(options=wanted):
             detect = {"minScore": wanted.min_box_score, "maxResolution": wanted.max_resolution}
             return "ocr", {

@@ -25,6 +25,9 @@ from immich_aio.domain.results import Embedding, Face, FacesResult, OcrResult, T
 from immich_aio.errors import BadInputError, InternalError, UpstreamError
 from immich_aio.wire.json_reader import is_utf8, read_json, shown
 
+FAILURE_HEADER = "X-Immich-AIO-Failure"
+"""Says the kind of a failure in our own replies, which otherwise all look alike."""
+
 _TITLE = "immich-aio"
 _LINK = "https://github.com/MT-Photos/mt-photos-ai"
 _FAR = 1e9  # no pixel lies further out
@@ -98,6 +101,12 @@ def failure(message: str) -> dict[str, object]:
 
 
 # ---- As a client: reading another server's replies
+
+
+def failure_message(body: bytes) -> str:
+    """Read why a request failed, in the server's own words."""
+    told = _reply(body).get("msg")
+    return shown(told, 500) if told else "The MT-Photos server does not say why it failed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ STATUS_AND_TITLE: Mapping[Kind, tuple[int, str]] = MappingProxyType(
         "unprocessable": (422, "Unprocessable request"),
         "too_large": (413, "Too large"),
         "unauthorized": (401, "Unauthorized"),
+        "forbidden": (403, "Forbidden"),
         "overloaded": (429, "Overloaded"),
         "unavailable": (503, "Unavailable"),
         "upstream": (502, "Upstream server failed"),

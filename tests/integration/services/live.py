@@ -31,6 +31,7 @@ from immich_aio.domain.results import (
 )
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.protocol import EngineHealth
+from immich_aio.services.http.protocol import LeanProtocol
 
 BOUNDARY = "a-boundary"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
@@ -191,11 +192,18 @@ class FacesDouble:
         """Nothing to close."""
 
 
+def _config(app: ASGIApp) -> uvicorn.Config:
+    """As the product's, as far as it matters to an app."""
+    return uvicorn.Config(
+        app, http=LeanProtocol, log_config=None, access_log=False, proxy_headers=False
+    )
+
+
 class _Server(uvicorn.Server):
     """One of several in a test's event loop: it leaves the process's signals alone."""
 
     def __init__(self, app: ASGIApp) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False))
+        super().__init__(_config(app))
         self.enough = asyncio.Event()
 
     async def main_loop(self) -> None:
@@ -219,10 +227,11 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def live(app: ASGIApp) -> AsyncIterator[str]:
-    """The app on a free port; yields its address without a slash at the end."""
+async def live(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The app on a free port, or on this one; yields its address without a slash at the end."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         listening.listen()  # from here on connections wait until they are accepted
         server = _Server(app)
         serving = asyncio.create_task(server.serve([listening]))

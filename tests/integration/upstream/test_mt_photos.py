@@ -20,9 +20,8 @@ from immich_aio.errors import (
 )
 from immich_aio.services.ai.app import create_app as ai_app
 from immich_aio.services.ai.service import AiServiceConfig, Engines
-from immich_aio.services.gateway.app import create_app as gateway_app
-from immich_aio.services.gateway.predict import Backends
 from immich_aio.upstream.mt_photos import MtPhotosClient
+from tests.integration.services import gateways
 from tests.integration.services.live import (
     VECTOR,
     ClipDouble,
@@ -76,14 +75,8 @@ async def client_of(url: str, timeout: float = 30) -> AsyncIterator[MtPhotosClie
 @contextlib.asynccontextmanager
 async def gateway_to(url: str, key: str = KEY) -> AsyncIterator[str]:
     """The gateway as ``--roles gateway`` starts it."""
-    client = MtPhotosClient(url, key, 30, "ViT-B-16", "buffalo_l")
-    names = ("ViT-B-32__openai", "ViT-L-14__openai")
-    backends = Backends(client, None, client, names, client)
-    try:
-        async with live(gateway_app(backends, 10**8)) as address:
-            yield address
-    finally:
-        await client.close()
+    async with gateways.gateway_to(url, key) as address:
+        yield address
 
 
 async def predict(url: str, image: bytes = RECEIPT) -> Reply:
@@ -249,7 +242,7 @@ async def test_a_vector_of_another_length_than_immich_expects_is_never_passed_on
     short = answer({"result": ["0.5"] * 511})
     async with mt_photos(short, path="/clip/txt") as server, gateway_to(server.url) as url:
         reply = await send_form(f"{url}/predict", entries=entries, text="飞机")
-    assert reply.status == 422
+    assert reply.status == 502
     assert "ViT-B-32__openai, whose vectors have 512 numbers" in reply.json["detail"]
     assert "makes 511" in reply.json["detail"]
 
@@ -368,7 +361,7 @@ async def test_our_own_ai_service_refuses_a_gateway_with_another_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(OverloadedError(retry_after=5), 429), (BadImageError("No."), 502)]
+    ("error", "status"), [(OverloadedError(retry_after=5), 429), (BadImageError("No."), 400)]
 )
 async def test_a_failure_of_our_own_ai_service_is_a_failure_of_the_gateway(
     error: AioError, status: int

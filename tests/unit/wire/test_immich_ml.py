@@ -21,6 +21,7 @@ from immich_aio.domain.tasks import (
     FacesTask,
     OcrOptions,
     OcrTask,
+    OtherTask,
     Task,
 )
 from immich_aio.errors import InternalError, UnprocessableError, UpstreamError
@@ -187,6 +188,14 @@ def test_faces_need_only_one_of_their_types(of_type: str) -> None:
     assert immich_ml.parse_entries(json.dumps(entries)) == (FacesTask("buffalo_l"),)
 
 
+def test_a_task_of_another_version_is_taken_as_it_is_and_asked_for_as_it_came() -> None:
+    types = {"visual": {"modelName": "m", "options": {"words": [1, 2.5, None]}}}
+    (task,) = immich_ml.parse_entries(json.dumps({"captions": types}))
+    assert isinstance(task, OtherTask)
+    assert (task.name, task.model) == ("captions", "m")
+    assert json.loads(immich_ml.entries_for([task])) == {"captions": types}
+
+
 def test_unknown_keys_and_whole_floats_are_accepted() -> None:
     options = {"maxResolution": 736.0, "minScore": 1, "new": [1]}
     detection = {"modelName": "m", "options": options, "new": None}
@@ -208,7 +217,8 @@ def test_unknown_keys_and_whole_floats_are_accepted() -> None:
         ("clip/visual/modelName", 7),
         ("clip/visual/modelName", "\ud800"),
         ("clip/vocal", {"modelName": "m"}),
-        ("captions", {"visual": {"modelName": "m"}}),
+        ("captions", {}),
+        ("captions", ["visual"]),
         ("facial-recognition/detection/options/minScore", 1.1),
         ("facial-recognition/detection/options/minScore", "0.5"),
         ("facial-recognition/detection/options", [0.5]),
@@ -399,7 +409,7 @@ def test_merging_keeps_every_answer_and_one_size() -> None:
 def test_answers_that_contradict_each_other_are_never_merged(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
-    with pytest.raises(InternalError):
+    with pytest.raises(UpstreamError):
         immich_ml.merge_replies([one, other])
 
 

@@ -110,7 +110,8 @@ class ClipEngine:
 
     def model(self) -> ClipModel:
         """Which model it is, and how far it has got."""
-        return ClipModel(self._source.name, self._source.dimension, self._state())
+        source = self._source
+        return ClipModel(source.name, source.dimension, self._state(), source.identity)
 
     async def prepare(self) -> None:
         """Have the model fetched and converted, but not loaded, before the first request."""

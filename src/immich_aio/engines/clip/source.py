@@ -45,6 +45,11 @@ class ModelSource:
         return self._model.dimension if self._model else CN_CLIP_DIMENSIONS.get(self.name)
 
     @property
+    def identity(self) -> str:
+        """What tells these weights from any others; empty while they are not ready."""
+        return f"{self._model.source.sha256} {self._precision}" if self._model else ""
+
+    @property
     def state(self) -> str:
         """How far it has got, in words for people."""
         if self._converting is not None:

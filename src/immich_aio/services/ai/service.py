@@ -206,7 +206,8 @@ async def _in_mt_photos_shape(reply: Awaitable[Response]) -> Response:
         if error.kind in ("unauthorized", "overloaded", "cancelled"):
             raise
         log.info("a request failed: %s", error.message)
-        return JSONResponse(mt_photos.failure(error.message))
+        kind = {mt_photos.FAILURE_HEADER: error.kind}
+        return JSONResponse(mt_photos.failure(error.message), headers=kind)
 
 
 def _timing(result: OcrResult | Embedding | FacesResult) -> dict[str, str]:

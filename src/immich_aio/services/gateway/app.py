@@ -1,39 +1,78 @@
-"""The gateway's app: what Immich finds behind its machine-learning URL."""
+"""The gateway's app: what Immich finds behind its machine-learning URL, and a page for people."""
 
 from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
-from immich_aio.services.gateway.predict import Backends, Predictor
+from immich_aio.services.gateway.front import PREDICT, Front
+from immich_aio.services.gateway.gateway import Gateway
+from immich_aio.services.gateway.openapi import description
+from immich_aio.services.gateway.status import status_of
 from immich_aio.services.http import errors
-from immich_aio.services.http.metrics import Metrics, RequestMetrics
+from immich_aio.services.http.metrics import RequestMetrics
+
+STATIC = Path(__file__).parent / "static"
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+    "Vary": "Accept",
+}
 
 
-def create_app(backends: Backends, max_upload_bytes: int) -> Starlette:
-    """The gateway over its backends, which the caller closes."""
-    metrics = Metrics("gateway")
-    predictor = Predictor(backends, max_upload_bytes, metrics)
+def create_app(gateway: Gateway) -> ASGIApp:
+    """The gateway's routes; it begins and ends with the server that has them."""
 
-    app = Starlette(
+    async def status(_request: Request) -> Response:
+        return JSONResponse(status_of(gateway))
+
+    others = Starlette(
         routes=[
             Route("/", _root),
             Route("/ping", _ping),
-            Route("/predict", predictor.answer, methods=["POST"]),
-            Route("/metrics", metrics.page),
+            Route(PREDICT, gateway.predictor.answer, methods=["POST"]),
+            Route("/status", status),
+            Route("/metrics", gateway.metrics.page),
+            Route("/openapi.json", _description),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(RequestMetrics, metrics=metrics)],
+        middleware=[Middleware(RequestMetrics, metrics=gateway.metrics)],
+        lifespan=_lifespan(gateway),
     )
-    errors.install(app)
-    return app
+    errors.install(others)
+    return Front(gateway, others)
 
 
-async def _root(_request: Request) -> Response:
-    return JSONResponse({"message": "Immich ML"})
+def _lifespan(gateway: Gateway) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await gateway.start()
+        yield
+        await gateway.close()
+
+    return lifespan
+
+
+async def _root(request: Request) -> Response:
+    """What Immich's own server answers; a page for people who come with a browser."""
+    if "text/html" in request.headers.get("accept", ""):
+        return FileResponse(STATIC / "index.html", headers=PAGE_HEADERS)
+    return JSONResponse({"message": "Immich ML"}, headers={"Vary": "Accept"})
 
 
 async def _ping(_request: Request) -> Response:
     return PlainTextResponse("pong")
+
+
+async def _description(_request: Request) -> Response:
+    return JSONResponse(description())

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 def install(app: Starlette) -> None:
     """Answer every error of this app as a problem; what we did not foresee is logged and a 500."""
-    app.add_exception_handler(AioError, _own)
+    app.add_exception_handler(AioError, _raised)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, _raised)
 
 
 def reply(error: AioError, path: str) -> Response:
@@ -32,11 +32,18 @@ def reply(error: AioError, path: str) -> Response:
     return _response(problem(error, path), status_of(error), headers)
 
 
-async def _own(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AioError)  # noqa: S101  # registered for this class only
+def reply_to(request: Request, error: Exception) -> Response:
+    """The problem reply for whatever a handler raised; what is our own fault is logged."""
+    if not isinstance(error, AioError):
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return reply(InternalError(), request.url.path)
     if isinstance(error, InternalError):
         log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
     return reply(error, request.url.path)
+
+
+async def _raised(request: Request, error: Exception) -> Response:
+    return reply_to(request, error)
 
 
 async def _framework(request: Request, error: Exception) -> Response:
@@ -50,11 +57,6 @@ async def _framework(request: Request, error: Exception) -> Response:
         "instance": request.url.path,
     }
     return _response(body, error.status_code, dict(error.headers or {}))
-
-
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return reply(InternalError(), request.url.path)
 
 
 def _response(body: dict[str, object], status: int, headers: dict[str, str]) -> Response:

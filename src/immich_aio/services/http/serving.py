@@ -14,9 +14,15 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from immich_aio.errors import BadInputError
+from immich_aio.services.http.protocol import LeanProtocol
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
+
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than its other end does, for whoever closes it first
+may do so just as the other begins a request.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +96,13 @@ class _Server(uvicorn.Server):
 def _config(listener: Listener, log_level: str) -> uvicorn.Config:
     return uvicorn.Config(
         listener.app,
+        http=LeanProtocol,
         log_level="warning" if log_level == "info" else log_level,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # uvicorn would believe whoever comes from this machine
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=30,
     )
 

@@ -1,21 +1,14 @@
-"""Reading multipart uploads piece by piece, with a limit that holds while they arrive."""
+"""Reading uploads piece by piece, with a limit that holds while they arrive."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from python_multipart.exceptions import FormParserError, MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from immich_aio.errors import BadInputError, CancelledWorkError, TooLargeError
+from immich_aio.errors import CancelledWorkError, TooLargeError
+from immich_aio.services.http.forms import Form, Part
 
-if TYPE_CHECKING:  # it exists for type checkers only
-    from python_multipart.multipart import MultipartCallbacks
-
-MAX_PARTS = 32
 MAX_JSON = 1024 * 1024
 """Bytes of the largest body that is no upload: a text to search for."""
 
@@ -23,85 +16,36 @@ OVERHEAD = 64 * 1024
 """Bytes that headers and small fields may add to the largest file."""
 
 
-@dataclass(slots=True)
-class Part:
-    """One field of a form; a file where ``filename`` is not None."""
+class Incoming:
+    """A body as it arrives, of which the largest file may have ``max_bytes``.
 
-    name: str
-    filename: str | None
-    data: bytearray = field(default_factory=bytearray)
-    complete: bool = False
-
-
-class Upload:
-    """A multipart body, parsed as it arrives.
-
-    ``chunks`` keeps the body as it came for whoever relays it, if ``keep_body`` is set.
+    Raises TooLargeError at once where too much is declared.
     """
 
-    def __init__(self, request: Request, max_bytes: int, *, keep_body: bool = False) -> None:
-        self._request = request
-        self._stream = request.stream()
+    def __init__(self, request: Request, max_bytes: int) -> None:
+        self._receive = request.receive
         self._limit = max_bytes + OVERHEAD
         self._seen = 0
-        self._keep = keep_body
-        self.chunks: list[bytes] = []
-        self.parts: dict[str, Part] = {}
+        self.declared = declared_size(request)
+        """Bytes, as the caller says; 0 where it does not."""
         self.finished = False
-        self._parser = _parser(_boundary(request), self.parts)
-        self._refuse_declared_size()
-
-    async def read_all(self) -> dict[str, Part]:
-        """The whole form. Raises BadInputError, TooLargeError, or CancelledWorkError."""
-        await self.read_until(lambda: False)
-        return self.parts
-
-    async def read_until(self, enough: Callable[[], bool]) -> None:
-        """Read on until ``enough()`` or the end of the body."""
-        while not self.finished and not enough():
-            chunk = await self._next_chunk()
-            if chunk is None:
-                self._finish()
-                return
-            self._feed(chunk)
-
-    async def rest(self) -> AsyncIterator[bytes]:
-        """The body as it came: what was kept, then what still arrives."""
-        while self.chunks:
-            yield self.chunks.pop(0)
-        while not self.finished:
-            chunk = await self._next_chunk()
-            if chunk is None:
-                self.finished = True
-                return
-            yield chunk
-
-    def _refuse_declared_size(self) -> None:
-        if _declared_size(self._request) > self._limit:
+        if self.declared > self._limit:
             raise self._too_large()
 
-    async def _next_chunk(self) -> bytes | None:
-        try:
-            chunk = await anext(self._stream, None)
-        except ClientDisconnect:
-            raise CancelledWorkError from None
-        self._seen += len(chunk or b"")
+    async def next_chunk(self) -> bytes:
+        """What comes next, which may be nothing; ``finished`` says whether it was the last.
+
+        Whoever is cancelled here loses nothing. Raises TooLargeError or CancelledWorkError.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise CancelledWorkError
+        chunk: bytes = message.get("body", b"")
+        self._seen += len(chunk)
         if self._seen > self._limit:
             raise self._too_large()
+        self.finished = not message.get("more_body", False)
         return chunk
-
-    def _feed(self, chunk: bytes) -> None:
-        if self._keep:
-            self.chunks.append(chunk)
-        try:
-            self._parser.write(chunk)
-        except MultipartParseError as error:
-            raise BadInputError(f"The multipart body is malformed: {error}.") from None
-
-    def _finish(self) -> None:
-        self.finished = True
-        if any(not part.complete for part in self.parts.values()):
-            raise BadInputError("The multipart body ends in the middle of a part.")
 
     def _too_large(self) -> TooLargeError:
         limit = (self._limit - OVERHEAD) // (1024 * 1024)
@@ -110,10 +54,36 @@ class Upload:
         )
 
 
+class Upload:
+    """A multipart body, parsed as it arrives."""
+
+    def __init__(self, request: Request, max_bytes: int) -> None:
+        self._form = Form(request.headers.get("content-type", ""))
+        self._incoming = Incoming(request, max_bytes)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What has come so far."""
+        return self._form.parts
+
+    async def read_all(self) -> dict[str, Part]:
+        """The whole form. Raises BadInputError, TooLargeError, or CancelledWorkError."""
+        await self.read_until(lambda: False)
+        return self.parts
+
+    async def read_until(self, enough: Callable[[], bool]) -> None:
+        """Read on until ``enough()`` or the end of the body."""
+        while not enough():
+            if self._incoming.finished:
+                self._form.finish()
+                return
+            self._form.feed(await self._incoming.next_chunk())
+
+
 async def read_json_body(request: Request) -> bytes:
     """A body that is no form. Raises TooLargeError or CancelledWorkError."""
     body = bytearray()
-    if _declared_size(request) <= MAX_JSON:
+    if declared_size(request) <= MAX_JSON:
         try:
             async for chunk in request.stream():
                 body += chunk
@@ -126,73 +96,7 @@ async def read_json_body(request: Request) -> bytes:
     raise TooLargeError(f"The body is over the limit of {MAX_JSON // 1024} KiB.")
 
 
-def _declared_size(request: Request) -> int:
+def declared_size(request: Request) -> int:
+    """The Content-Length; 0 where there is none."""
     declared = request.headers.get("content-length", "0")
-    return int(declared) if declared.isdigit() else 0
-
-
-def _boundary(request: Request) -> bytes:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    boundary = options.get(b"boundary")
-    if kind != b"multipart/form-data" or not boundary:
-        raise BadInputError("Send the request as multipart/form-data.")
-    return boundary
-
-
-def _parser(boundary: bytes, parts: dict[str, Part]) -> MultipartParser:
-    try:
-        return MultipartParser(boundary, _callbacks(parts))
-    except FormParserError as error:
-        raise BadInputError(f"The multipart body is malformed: {error}.") from None
-
-
-def _callbacks(parts: dict[str, Part]) -> MultipartCallbacks:
-    """What the parser calls; a part enters ``parts`` when its headers are complete."""
-    name, value = bytearray(), bytearray()
-    headers: dict[bytes, bytes] = {}
-    current: list[Part] = []
-
-    def on_part_begin() -> None:
-        headers.clear()
-        name.clear()
-        value.clear()
-
-    def on_header_end() -> None:
-        headers[bytes(name).lower()] = bytes(value)
-        name.clear()
-        value.clear()
-
-    def on_headers_finished() -> None:
-        part = _part_of(headers)
-        if part.name in parts:
-            raise BadInputError(f"The form has the field '{part.name}' twice.")
-        if len(parts) >= MAX_PARTS:
-            raise BadInputError(f"The form has more than {MAX_PARTS} fields.")
-        parts[part.name] = part
-        current[:] = [part]
-
-    def on_part_end() -> None:
-        current[0].complete = True
-
-    return {
-        "on_part_begin": on_part_begin,
-        "on_header_field": lambda data, start, end: name.extend(data[start:end]),
-        "on_header_value": lambda data, start, end: value.extend(data[start:end]),
-        "on_header_end": on_header_end,
-        "on_headers_finished": on_headers_finished,
-        "on_part_data": lambda data, start, end: current[0].data.extend(
-            memoryview(data)[start:end]
-        ),
-        "on_part_end": on_part_end,
-    }
-
-
-def _part_of(headers: dict[bytes, bytes]) -> Part:
-    _, options = parse_options_header(headers.get(b"content-disposition", b""))
-    name, filename = options.get(b"name"), options.get(b"filename")
-    if not name:
-        raise BadInputError("A part of the form has no name.")
-    return Part(
-        name.decode("utf-8", "replace"),
-        None if filename is None else filename.decode("utf-8", "replace"),
-    )
+    return int(declared) if declared.isdecimal() else 0

@@ -77,7 +77,7 @@ class MachineLearning:
 
     async def _reply(self, task: Task, image: Path | None, text: str | None) -> dict[str, object]:
         data = None if image is None else await anyio.Path(image).read_bytes()
-        return await self._client.predict((task,), data, text)
+        return await self._client.predict((task,), data, text, as_it_is=True)
 
     async def close(self) -> None:
         """Close the connections."""
