@@ -134,6 +134,9 @@ BAD = [
     ("MAX_UPLOAD_MB", "1e99"),
     ("MAX_MEGAPIXELS", "0"),
     ("LOG_LEVEL", "chatty"),
+    ("DB_PORT", "0"),
+    ("SEARCH_SEGMENTER", "jieba"),
+    ("SEARCH_SYNC_INTERVAL", "0"),
 ]
 
 
@@ -146,6 +149,13 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(
         Settings.load(None)
     assert f"  {name}: " in raised.value.message
     assert value in raised.value.message
+
+
+def test_a_bad_secret_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_URL", "mysql://root:hush@database/immich")
+    with pytest.raises(BadInputError, match=r"DB_URL: .*postgresql://") as raised:
+        Settings.load(None)
+    assert "hush" not in raised.value.message
 
 
 def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +230,33 @@ def test_the_slash_at_the_end_of_an_address_does_not_matter(
 ) -> None:
     monkeypatch.setenv("IMMICH_API", "http://immich/ml/")
     assert Settings.load(None).immich_api == "http://immich/ml"
+
+
+DATABASES = [
+    ({}, None),
+    ({"DB_PASSWORD": "alone"}, None),
+    ({"DB_HOSTNAME": "database"}, "postgresql://postgres:postgres@database:5432/immich"),
+    (
+        {
+            "DB_HOSTNAME": "::1",
+            "DB_PORT": "5433",
+            "DB_USERNAME": "me@home",
+            "DB_PASSWORD": "p/a:s s@密",
+            "DB_DATABASE_NAME": "my photos",
+        },
+        "postgresql://me%40home:p%2Fa%3As%20s%40%E5%AF%86@[::1]:5433/my%20photos",
+    ),
+    ({"DB_URL": "postgres://a:b@c/d?x=y", "DB_HOSTNAME": "no"}, "postgres://a:b@c/d?x=y"),
+]
+
+
+@pytest.mark.parametrize(("environment", "url"), DATABASES, ids=str)
+def test_the_database_is_where_immichs_own_variables_say(
+    environment: dict[str, str], url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load(None).database_url == url
 
 
 OURSELVES = [

@@ -25,14 +25,16 @@ from immich_aio.engines.model_files.sources import (
     parse_sources,
 )
 from immich_aio.errors import BadInputError
+from immich_aio.settings.address import http_url
 from immich_aio.settings.faces import FaceSettings
 from immich_aio.settings.folder import Folder
-from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, http_url, listed
+from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, listed
+from immich_aio.settings.search import SearchSettings
 
 __all__ = ["WELL_KNOWN_KEY", "Settings"]
 
 
-class Settings(GatewaySettings, FaceSettings):
+class Settings(GatewaySettings, FaceSettings, SearchSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(
@@ -199,7 +201,7 @@ class Settings(GatewaySettings, FaceSettings):
             return cls(_env_file=env_file)
         except ValidationError as error:
             lines = [
-                _told(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors()
+                _fault(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors()
             ]
             raise BadInputError("Wrong settings:\n  " + "\n  ".join(lines)) from None
         except (OSError, UnicodeDecodeError) as error:
@@ -255,7 +257,8 @@ class Settings(GatewaySettings, FaceSettings):
         return parts.hostname in ours and (parts.port or 80) == self.http_port
 
 
-def _told(name: str, why: str, value: object) -> str:
-    """What is wrong with a setting; a key is not shown."""
-    shown = "" if name.endswith("_key") else f" (it is {value!r})"
-    return f"{name.upper()}: {why}{shown}"
+def _fault(name: str, message: str, value: object) -> str:
+    """What is wrong with a setting; what it is only where that is no secret."""
+    field = Settings.model_fields.get(name)
+    is_secret = name.endswith("_key") or (field and "SecretStr" in str(field.annotation))
+    return f"{name.upper()}: {message}" + ("" if is_secret else f" (it is {value!r})")

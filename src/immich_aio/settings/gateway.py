@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
+from immich_aio.settings.address import http_url
 from immich_aio.settings.folder import Folder
 
 WELL_KNOWN_KEY = "mt_photos_ai_extra"
@@ -154,16 +154,6 @@ class GatewaySettings(BaseSettings):
 def listed(value: str) -> tuple[str, ...]:
     """What stands between the commas of a setting."""
     return tuple(word.strip() for word in value.split(",") if word.strip())
-
-
-def http_url(value: str) -> str:
-    """An address without a slash at its end. Raises ValueError for what is none."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a URL such as http://localhost:3003")
-    parts.hostname.encode("idna")  # these raise ValueError for what is no host or no port
-    _ = parts.port
-    return value.rstrip("/")
 
 
 def _networks(value: str | None) -> tuple[Network, ...]:
