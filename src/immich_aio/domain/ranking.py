@@ -1,0 +1,119 @@
+"""How results are ordered: text scores, and how text and meaning come together. Pure.
+
+``score = cosine + text weight × text score``. The text score is 0…1: 1 where every word stands in
+the text as a word, together, and clearly read. The cosine is that of CLIP; 0 where an asset has no
+vector. SQL computes the same from the same numbers (``store/text_match.py``).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+
+class Match(float, Enum):
+    """How well a word is found in a text."""
+
+    WHOLE = 1.0
+    """As a word."""
+    INSIDE = 0.8
+    """Inside a longer word."""
+    BROKEN = 0.7
+    """Over the end of a line."""
+    NEAR = 0.5
+    """With one character misread, missing or too many."""
+    NONE = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What counts how much."""
+
+    text: float = 0.5
+    """Of a perfect text match against the cosine, whose useful range is about 0.1 for CLIP."""
+    words: float = 0.6
+    """Of the words found, each by how rare it is, squared: half of them are worth a quarter."""
+    together: float = 0.2
+    """Of having all words."""
+    phrase: float = 0.2
+    """Of having them one after the other, as they were typed."""
+    unsure: float = 0.2
+    """What is taken off for text that the reader was not sure of at all (confidence 0.5)."""
+    least: float = 0.5
+    """Share of the words, by rarity, below which a text does not count beside the meaning."""
+
+
+SURE, UNSURE = 0.9, 0.5
+"""Confidences from which on, and up to which, a text counts fully, and least."""
+
+
+def rarity(containing: int, documents: int) -> float:
+    """Give the weight of a word that so many of all texts contain (inverse document frequency)."""
+    return math.log(1 + max(documents, 1) / max(containing, 1))
+
+
+def certainty(confidence: float, weights: Weights) -> float:
+    """Give the factor for a text's confidence, 1 at most."""
+    doubt = min(max((SURE - confidence) / (SURE - UNSURE), 0.0), 1.0)
+    return 1 - weights.unsure * doubt
+
+
+def coverage(matches: Sequence[float], rarities: Sequence[float]) -> float:
+    """Give the share of the words that is found, 0…1."""
+    total = sum(rarities)
+    return sum(map(float.__mul__, map(float, matches), rarities)) / total if total else 0.0
+
+
+def text_score(
+    matches: Sequence[float],
+    rarities: Sequence[float],
+    *,
+    phrase: bool,
+    confidence: float,
+    weights: Weights,
+) -> float:
+    """Score a text, 0…1, by how each word is found in it and whether all stand together.
+
+    One word alone is its own phrase, as well as it is found.
+    """
+    found = coverage(matches, rarities)
+    score = weights.words * found**2
+    if all(matches):
+        alone = matches[0] if matches[0] > Match.NEAR else 0.0
+        in_order = alone if len(matches) == 1 else float(phrase)
+        score += weights.together * found + weights.phrase * in_order
+    return score * certainty(confidence, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An asset that was found, and why it stands where it stands."""
+
+    asset_id: UUID
+    score: float
+    cosine: float | None = None
+    """None where it has no vector, or where meaning was not asked for."""
+    text_score: float = 0.0
+    partial: bool = False
+    """Whether words are missing of a query all of whose words should be there."""
+
+
+def merge(matched: Sequence[Hit], others: Sequence[Hit]) -> Iterator[Hit]:
+    """Merge those with a text match, best first, and the others, in the vector index's order.
+
+    An index may give one a little too late. It keeps its place then: what comes before a place in
+    the result depends on nothing that comes after, so pages neither repeat nor skip anything.
+    """
+    return (hit for _, _, hit in heapq.merge(_falling(matched, 0), _falling(others, 1)))
+
+
+def _falling(hits: Sequence[Hit], turn: int) -> Iterator[tuple[float, tuple[int, int], Hit]]:
+    """Hits by a key that never falls, with what breaks ties between the two lists."""
+    lowest = math.inf
+    for place, hit in enumerate(hits):
+        lowest = min(lowest, hit.score)
+        yield -lowest, (turn, place), hit

@@ -1,0 +1,88 @@
+"""How a search is carried out: pure decisions from how many there are of what.
+
+Every decision depends on the query and the library alone, never on the page: so each page of a
+search goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+PAGE = 100
+"""What is reckoned with as wanted at once, whatever the page's size."""
+SOME = 5000
+"""Texts with one of the rarest words up to which those with only some of the words count too."""
+SCANNED = 40_000
+"""Texts with all words up to which each is scored: about a microsecond and a half a text."""
+DATED = 12_000
+"""The same where only the text counts; beyond, the newest are looked at first."""
+COUNTED = 2000
+"""Texts with a word up to which they are counted; beyond, their number is an estimate."""
+FEW = 100
+"""Texts with a word below which those are looked for that have it misread."""
+
+
+class Texts(Enum):
+    """How the texts of a query are found."""
+
+    NONE = "no words"
+    SOME = "every text with enough of the words is scored"
+    ALL = "every text with all words is scored"
+    STREAM = "texts with all words, in the order of their assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequencies:
+    """How many texts there are, with each word, and with all of them (that one estimated)."""
+
+    documents: int
+    by_condition: tuple[int, ...]
+
+    @property
+    def with_all(self) -> float:
+        """As if words were independent."""
+        shares = [count / max(self.documents, 1) for count in self.by_condition]
+        return min(self.documents * math.prod(shares), *self.by_condition, self.documents)
+
+    @property
+    def most(self) -> int:
+        """How many texts there may be with any of the words as they are."""
+        if any(count >= COUNTED for count in self.by_condition):
+            return self.documents
+        return sum(self.by_condition)
+
+
+def rare_enough(shares: Sequence[float], least: float) -> list[int]:
+    """The numbers of the rarest words, one of which is in every text that has enough of them."""
+    left, numbers = 1.0, []
+    for number in sorted(range(len(shares)), key=lambda one: (-shares[one], one)):
+        if left < least:
+            break
+        numbers.append(number)
+        left -= shares[number]
+    return numbers
+
+
+def plan_mixed(frequencies: Frequencies, shares: Sequence[float], least: float) -> Texts:
+    """How to find the texts that count beside the meaning."""
+    if not frequencies.by_condition:
+        return Texts.NONE
+    if sum(frequencies.by_condition[number] for number in rare_enough(shares, least)) <= SOME:
+        return Texts.SOME
+    return Texts.ALL if frequencies.with_all <= SCANNED else Texts.STREAM
+
+
+def plan_text_only(frequencies: Frequencies) -> Texts:
+    """How to find the texts with every word, best and newest first."""
+    if not frequencies.by_condition:
+        return Texts.NONE
+    one = len(frequencies.by_condition) == 1
+    return Texts.STREAM if one and frequencies.with_all > DATED else Texts.ALL
+
+
+def exact_at_most(library: int, exact_limit: int) -> int:
+    """Up to how many assets that is: beyond the setting, where the index would be slower still."""
+    return max(exact_limit, math.isqrt(PAGE * library))

@@ -1,0 +1,91 @@
+"""In how many texts a word occurs, and how many texts and assets there are.
+
+Up to a bound it is counted; beyond, PostgreSQL's statistics of the grams say it well enough.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from importlib import resources
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from immich_aio.domain.immich import Shape
+from immich_aio.domain.search_plan import COUNTED, Frequencies
+from immich_aio.domain.text_query import Needle, TextQuery
+from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.text_match import needle_grams
+
+FRESH = 60.0
+"""Seconds for which the size of the library and the statistics are good."""
+_SQL = NamedSql(resources.files(__package__) / "frequencies.sql", Shape.V3_1)
+
+
+@dataclass(slots=True)
+class _Sizes:
+    documents: int
+    assets: int
+    frequent: dict[int, float]
+    """The share of texts by gram, of the most frequent ones."""
+    read_at: float = field(default_factory=time.monotonic)
+
+
+class FrequencyReader:
+    """Reads frequencies, and remembers the library's size for a while."""
+
+    def __init__(self) -> None:
+        self._sizes: _Sizes | None = None
+
+    async def assets(self, connection: AsyncConnection[DictRow]) -> int:
+        """How many assets have a vector, roughly."""
+        return (await self._read(connection)).assets
+
+    async def of(self, connection: AsyncConnection[DictRow], query: TextQuery) -> Frequencies:
+        """How many texts have each of the words."""
+        sizes = await self._read(connection)
+        needles = [needle for needles in query.conditions for needle in needles]
+        counts = await self._counts(connection, needles, sizes)
+        by_condition = tuple(
+            min(sum(counts[needle] for needle in one), max(sizes.documents, 1))
+            for one in query.conditions
+        )
+        return Frequencies(sizes.documents, by_condition)
+
+    def is_frequent(self, grams: list[int]) -> bool:
+        """Whether more texts have these grams than are worth looking at for a misread word."""
+        if self._sizes is None:
+            return False
+        shares = [self._sizes.frequent.get(gram) for gram in grams]
+        known = [share for share in shares if share is not None]
+        return len(known) == len(shares) and min(known) * self._sizes.documents > COUNTED / 2
+
+    async def _counts(
+        self, connection: AsyncConnection[DictRow], needles: list[Needle], sizes: _Sizes
+    ) -> dict[Needle, int]:
+        counts: dict[Needle, int] = {}
+        grams = {needle: needle_grams(needle) for needle in needles}
+        for needle in dict.fromkeys(needles):
+            known = [sizes.frequent.get(gram) for gram in grams[needle]]
+            least = min((share for share in known if share is not None), default=None)
+            if None not in known and least is not None and least * sizes.documents > 2 * COUNTED:
+                counts[needle] = int(least * sizes.documents)
+                continue
+            cursor = await connection.execute(
+                _SQL["count"], {"grams": grams[needle], "limit": COUNTED + 1}
+            )
+            row = await cursor.fetchone()
+            counts[needle] = row["count"] if row is not None else 0
+            if counts[needle] > COUNTED and least is not None:
+                counts[needle] = max(COUNTED, int(least * sizes.documents / 2))
+        return counts
+
+    async def _read(self, connection: AsyncConnection[DictRow]) -> _Sizes:
+        if self._sizes is None or time.monotonic() - self._sizes.read_at > FRESH:
+            row = await (await connection.execute(_SQL["sizes"])).fetchone()
+            if row is None:
+                return _Sizes(0, 0, {})
+            frequent = dict(zip(row["grams"] or [], row["shares"] or [], strict=False))
+            self._sizes = _Sizes(row["documents"], row["assets"], frequent)
+        return self._sizes

@@ -1,0 +1,166 @@
+"""The search: texts and vectors of Immich's own database, ranked together.
+
+Texts that count (few) are scored exactly; all other assets follow in the order of the vector index;
+``domain/ranking.py`` merges the two. Small libraries, and searches whose filters leave few assets,
+are scored whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from typing import TypeVar
+
+from immich_aio.domain.immich import Shape
+from immich_aio.domain.ranking import Hit, merge
+from immich_aio.domain.search_plan import exact_at_most
+from immich_aio.errors import BadInputError
+from immich_aio.store.asset_search import AssetQueries
+from immich_aio.store.database import Database
+from immich_aio.store.frequencies import FrequencyReader
+from immich_aio.store.immich_guard import ImmichTables
+from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.query_words import text_query
+from immich_aio.store.search_request import SearchOptions, SearchPage, SearchRequest, Sought
+from immich_aio.store.search_run import NO_SCORE, SearchRun, sought_in
+from immich_aio.store.text.segmentation import Segmenter
+
+V = TypeVar("V")
+
+REMEMBERED = 64
+"""Searches whose results are kept for their next pages."""
+FRESH = 60.0
+"""Seconds for which they are kept."""
+PAGES_AHEAD = 2
+"""Pages that are kept beyond the one that was asked for, unless it is the first."""
+_SQL = NamedSql(resources.files(__package__) / "search.sql", Shape.V3_1)
+
+
+@dataclass(slots=True)
+class _Result:
+    """The beginning of a result, as far as it was asked for."""
+
+    hits: Sequence[Hit]
+    sought: Sought
+    is_whole: bool
+    made_at: float
+
+
+class PhotoSearch:
+    """Searches one Immich's database."""
+
+    def __init__(
+        self,
+        database: Database,
+        tables: ImmichTables,
+        segmenter: Segmenter,
+        options: SearchOptions,
+    ) -> None:
+        self._database = database
+        self._tables = tables
+        self._segmenter = segmenter
+        self._options = options
+        self._queries = AssetQueries(tables.shape)
+        self._frequencies = FrequencyReader()
+        self._results: OrderedDict[Hashable, _Result] = OrderedDict()
+        self._counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+
+    async def page(
+        self, request: SearchRequest, embedding: Sequence[float] | None = None
+    ) -> SearchPage:
+        """One page. ``embedding`` is the meaning of the query; without it only texts count.
+
+        Raises BadInputError where it is of another length than Immich's vectors.
+        """
+        vector = self._spelled(embedding)
+        wanted = request.offset + request.size + 1
+        key = (request.query, request.filters, request.scope, vector)
+        result = self._results.get(key)
+        if result is None or not _serves(result, wanted):
+            if request.page > 1:  # whoever turns pages will turn more of them
+                wanted += PAGES_AHEAD * request.size
+            hits, sought = await self._ranked(request, vector, wanted)
+            shown = result.hits if result is not None and _is_fresh(result) else ()
+            whole = len(hits) < wanted
+            result = _Result(_going_on(shown, hits), sought, whole, time.monotonic())
+            _remember(self._results, key, result)
+        end = request.offset + request.size
+        hits = tuple(result.hits[request.offset : end])
+        return SearchPage(hits, len(result.hits) > end, result.sought)
+
+    def _spelled(self, embedding: Sequence[float] | None) -> str | None:
+        """A vector as pgvector takes it."""
+        if embedding is None:
+            return None
+        if len(embedding) != self._tables.dimensions:
+            raise BadInputError(
+                f"The query's vector has {len(embedding)} numbers, and those of Immich's photos "
+                f"have {self._tables.dimensions}: the model of smart search in Immich's settings "
+                "and the one asked here must be the same."
+            )
+        return "[" + ",".join(map(repr, map(float, embedding))) + "]"
+
+    async def _ranked(
+        self, request: SearchRequest, vector: str | None, limit: int
+    ) -> tuple[Sequence[Hit], Sought]:
+        """The first results, from one state of the database, and what was looked for."""
+        text = await text_query(request.query, self._segmenter)
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(_SQL["one_state"])
+            frequencies = await self._frequencies.of(connection, text)
+            library = await self._frequencies.assets(connection)
+            selection = self._queries.filtered(request.filters, request.scope)
+            run = SearchRun(
+                connection,
+                self._tables,
+                selection,
+                sought_in(text, frequencies),
+                self._frequencies.is_frequent,
+                self._options.weights,
+            )
+            if vector is None or request.query.text_only:
+                every = request.query.text_only
+                return await run.texts_alone(library, limit, every=every), run.sought
+            if self._tables.vector_index is None or await self._is_small(request, run, library):
+                return await run.all_scored(vector, limit), run.sought
+            matched = await run.texts_with_meaning(vector, limit)
+            # In the index's order one may stand above others that score more.
+            lowest = min((hit.score for hit in matched[:limit]), default=NO_SCORE)
+            least = lowest if len(matched) >= limit else NO_SCORE
+            others = await run.others(vector, limit, least)
+        return list(islice(merge(matched, others), limit)), run.sought
+
+    async def _is_small(self, request: SearchRequest, run: SearchRun, library: int) -> bool:
+        """Whether the filters leave so few assets that each is scored."""
+        at_most = exact_at_most(library, self._options.exact_limit)
+        key = (request.filters, request.scope)
+        known = self._counts.get(key)
+        if known is None or time.monotonic() - known[0] > FRESH:
+            known = (time.monotonic(), await run.count(at_most + 1))
+            _remember(self._counts, key, known)
+        return known[1] <= at_most
+
+
+def _is_fresh(result: _Result) -> bool:
+    return time.monotonic() - result.made_at <= FRESH
+
+
+def _serves(result: _Result, wanted: int) -> bool:
+    return _is_fresh(result) and (result.is_whole or len(result.hits) >= wanted)
+
+
+def _going_on(shown: Sequence[Hit], hits: Sequence[Hit]) -> Sequence[Hit]:
+    """A result that begins as it was shown, whatever has come, gone or changed meanwhile."""
+    known = {hit.asset_id for hit in shown}
+    return [*shown, *(hit for hit in hits if hit.asset_id not in known)]
+
+
+def _remember(kept: OrderedDict[Hashable, V], key: Hashable, value: V) -> None:
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > REMEMBERED:
+        kept.popitem(last=False)

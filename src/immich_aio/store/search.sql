@@ -1,0 +1,32 @@
+-- What a search sets for its transaction.
+
+-- name: one_state
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+-- name: for_scanning
+-- The planner does not know that to read all grams of a table is slow.
+SELECT set_config('enable_seqscan', 'off', true)
+
+-- name: for_hnsw
+-- The order must come from the index, page after page: a plan that sorts is another order.
+SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('hnsw.ef_search', '64', true),
+  -- Relaxed is faster and finds more; windows are put in order afterwards.
+  set_config('hnsw.iterative_scan', 'relaxed_order', true),
+  set_config('hnsw.max_scan_tuples', '100000', true)
+
+-- name: for_old_hnsw
+-- Before pgvector 0.8 the index gives this many rows and no more; the rest is scored one by one.
+SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('hnsw.ef_search', '1000', true)
+
+-- name: for_vchordrq
+SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('vchordrq.probes', :probes, true)
+
+-- name: for_anything
+SELECT set_config('enable_sort', 'on', true), set_config('enable_hashjoin', 'on', true),
+  set_config('enable_mergejoin', 'on', true), set_config('enable_seqscan', 'on', true)

@@ -1,0 +1,105 @@
+-- The statements of a search; store/search_statements.py fills in what stands in braces:
+-- {selection} restricts asset, {texts} are the texts that count, scored.
+-- Each gives id, cosine, text_score and every (whether all words are there). A vector without a
+-- direction has no cosine: NaN would be above all others.
+
+-- name: counted
+SELECT count(*) FROM (SELECT FROM asset {selection} LIMIT :limit) counted
+
+-- name: matched
+-- Best first by text and meaning. Assets are looked at last, and only those of the first texts. A
+-- copy of a text's vector stands beside it, for the order; where it does not yet, and for what is
+-- told in the end, Immich's own is read. (:rounded is :embedding again, for PostgreSQL would round
+-- both if they were one parameter.)
+SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
+  found.text_score, found.every
+FROM (
+  SELECT "assetId", text_score, every, :text_weight * text_score
+    + coalesce(nullif(CASE WHEN vector_dims(d.embedding) = :dimensions
+      THEN 1 - (d.embedding <=> :rounded::{copy_type})
+      ELSE (
+        SELECT 1 - (smart_search.embedding <=> :embedding::vector)
+        FROM smart_search WHERE smart_search."assetId" = d."assetId"
+      ) END, 'NaN'), 0) AS score
+  FROM {texts} d
+  ORDER BY score DESC, "assetId" LIMIT :first
+) found JOIN asset ON asset.id = found."assetId"
+LEFT JOIN smart_search ON smart_search."assetId" = found."assetId" {selection}
+ORDER BY found.score DESC, asset.id LIMIT :limit
+
+-- name: texts
+-- Best first by text alone, then newest first.
+SELECT asset.id, NULL AS cosine, found.text_score, found.every FROM (
+  SELECT "assetId", text_score, every, "takenAt" FROM {texts} d
+  ORDER BY text_score DESC, "takenAt" DESC, "assetId" LIMIT :first
+) found JOIN asset ON asset.id = found."assetId" {selection}
+ORDER BY found.text_score DESC, found."takenAt" DESC, asset.id LIMIT :limit
+
+-- name: newest_perfect
+-- Those of the newest assets whose texts could not match better, newest first.
+SELECT newest.id, NULL AS cosine, d.text_score, true AS every FROM (
+  SELECT asset.id FROM asset {selection}
+  ORDER BY asset."fileCreatedAt" DESC FETCH FIRST (:budget::int8) ROWS WITH TIES
+) newest CROSS JOIN LATERAL {texts_of_newest} d
+WHERE d.text_score >= :perfect
+ORDER BY d."takenAt" DESC, newest.id LIMIT :limit
+
+-- name: newest
+SELECT asset.id, NULL AS cosine, 0 AS text_score, true AS every
+FROM asset {selection} AND {not_excluded}
+ORDER BY asset."fileCreatedAt" DESC, asset.id LIMIT :limit
+
+-- name: newest_with_text
+SELECT asset.id, NULL AS cosine, 0 AS text_score, true AS every
+FROM asset JOIN immich_aio.document ON document."assetId" = asset.id {selection} AND {not_excluded}
+ORDER BY asset."fileCreatedAt" DESC, asset.id LIMIT :limit
+
+-- name: nearest
+-- Those whose texts do not count, in the vector index's order.
+SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
+  0 AS text_score, false AS every
+FROM smart_search JOIN asset ON asset.id = smart_search."assetId"
+{selection} AND {not_excluded} AND {no_text}
+ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
+
+-- name: nearest_texts
+-- Those whose texts count, in the vector index's order.
+SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
+  d.text_score, d.every
+FROM smart_search CROSS JOIN LATERAL {texts_of_vector} d
+JOIN asset ON asset.id = smart_search."assetId"
+{selection}
+ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
+
+-- name: exact
+-- Every asset that has a vector or a text that counts, scored, best first.
+SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
+  coalesce(text.text_score, 0) AS text_score, coalesce(text.every, false) AS every
+FROM asset
+LEFT JOIN smart_search ON smart_search."assetId" = asset.id
+LEFT JOIN LATERAL {texts_of_asset} text ON true
+{selection} AND {not_excluded} AND {wanted}
+ORDER BY coalesce(nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN'), 0)
+  + :text_weight * coalesce(text.text_score, 0) DESC, asset.id
+LIMIT :limit
+
+-- name: all_wanted
+(smart_search.embedding IS NOT NULL OR text.text_score IS NOT NULL)
+
+-- name: rest_of_texts
+(text.text_score IS NOT NULL AND asset.id <> ALL(:found_ids::uuid[]))
+
+-- name: rest_without_text
+(smart_search.embedding IS NOT NULL AND text.text_score IS NULL
+  AND asset.id <> ALL(:found_ids::uuid[]))
+
+-- name: no_texts
+(SELECT NULL::float8 AS text_score, false AS every WHERE false)
+
+-- name: no_text_that_counts
+NOT EXISTS (SELECT FROM {texts} d)
+
+-- name: nothing_excluded
+NOT EXISTS (
+  SELECT FROM immich_aio.document d WHERE d."assetId" = asset.id AND {excluded}
+)

@@ -1,0 +1,212 @@
+"""SQL that finds and scores the texts of a query, over ``immich_aio.document AS d``.
+
+Candidates come from the index of grams; how well each word is found is read off the text itself, by
+the rules of ``word_match.py``.
+The score is that of ``domain/ranking.py``. Nothing that was typed is ever part of the SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from immich_aio.domain.ranking import SURE, UNSURE, Match, Weights
+from immich_aio.domain.text_query import Needle, TextQuery
+from immich_aio.store.text.grams import is_cjk, query_grams
+from immich_aio.store.word_match import (
+    MIN_MISREAD_CJK,
+    Rule,
+    Where,
+    misreadable,
+    phrase_rules,
+    rules,
+)
+
+_FORMS: dict[Where, LiteralString] = {
+    Where.WORDS: "d.words",
+    Where.LINES: "d.folded",
+    Where.UNBROKEN: "replace(d.folded, E'\\n', '')",
+    Where.SPACED: "' ' || translate(d.folded, E'\\n', ' ') || ' '",
+}
+_TEXTS = """(
+SELECT "assetId", "takenAt", embedding, {found} AS found, {every} AS every, (
+    %(weigh_words)s * ({found}) * ({found})
+    + CASE WHEN {every} THEN %(weigh_together)s * ({found}) + %(weigh_phrase)s * ({in_order})
+      ELSE 0 END
+  ) * (
+    1 - %(weigh_unsure)s * least(greatest((%(sure)s - confidence) / %(doubt)s, 0), 1)
+  ) AS text_score
+FROM (
+  SELECT "assetId", "takenAt", embedding, confidence, folded, {levels}
+  FROM immich_aio.document d WHERE {which} OFFSET 0
+) d WHERE {enough}
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """The expressions of one query, each over ``d``, and their parameters."""
+
+    candidates: tuple[LiteralString, ...]
+    """By condition: what the index of grams can tell. True for every text that holds it."""
+    excluded: LiteralString
+    """Whether anything excluded occurs; empty where nothing is excluded."""
+    levels: tuple[LiteralString, ...]
+    """By condition: how well it is found, 0…1."""
+    phrase: LiteralString
+    """Whether the words stand together as they were typed, 0…1."""
+    parameters: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        query: TextQuery,
+        rarities: Sequence[float],
+        weights: Weights,
+        misread: Collection[int] = (),
+        is_frequent: Callable[[list[int]], bool] = lambda _grams: False,
+    ) -> TextMatch:
+        """Write the expressions of a query whose conditions are so rare.
+
+        The conditions whose numbers are in ``misread`` also find words with a misread character,
+        through what is left of them, unless grams ``is_frequent``.
+        """
+        writer = _Writer(is_frequent)
+        candidates, levels = [], []
+        for number, needles in enumerate(query.conditions):
+            near = number in misread
+            candidates.append(_any(writer.candidate(needle, near) for needle in needles))
+            levels.append(_greatest([writer.level(needle, near) for needle in needles]))
+        excluded = [writer.occurs(needle) for needle in query.excluded]
+        phrase = writer.phrase(query.phrase) if query.phrase else "0"
+        total = sum(rarities)
+        shares = {f"share_{number}": rarity / total for number, rarity in enumerate(rarities)}
+        return cls(
+            tuple(candidates),
+            _any(excluded) if excluded else "",
+            tuple(levels),
+            phrase,
+            writer.parameters | shares | _constants(weights),
+        )
+
+    def texts(self, which: LiteralString, *, every_word: bool) -> LiteralString:
+        """The texts of which that condition over ``d`` holds, scored as ``domain/ranking.py`` does.
+
+        Each has ``found`` (the share of the words, by rarity), ``every`` (whether all are there),
+        ``text_score``, and its document's columns that results need. Either every word must be
+        there, or enough of them. OFFSET 0 keeps the levels from being computed more than once.
+        """
+        numbers = range(len(self.levels))
+        levels = ", ".join(f"{sql} AS l{number}" for number, sql in enumerate(self.levels))
+        found = " + ".join(f"%(share_{number})s * l{number}" for number in numbers)
+        every = " AND ".join(f"l{number} > 0" for number in numbers)
+        alone = f"CASE WHEN l0 > {float(Match.NEAR)}::float8 THEN l0 ELSE 0 END"
+        in_order = alone if len(self.levels) == 1 else self.phrase
+        enough = every if every_word else f"({found}) >= %(least)s"
+        return _TEXTS.format(
+            levels=levels, found=found, every=every, in_order=in_order, which=which, enough=enough
+        )
+
+    def all_of(self) -> LiteralString:
+        """What the index can tell of texts that hold every word."""
+        return _written(" AND ".join(self.candidates))
+
+    def any_of(self, conditions: Iterable[int]) -> LiteralString:
+        """What the index can tell of texts that hold one of these words."""
+        return _any([self.candidates[number] for number in conditions])
+
+
+def _constants(weights: Weights) -> dict[str, float]:
+    return {
+        "sure": SURE,
+        "doubt": SURE - UNSURE,
+        "weigh_unsure": weights.unsure,
+        "weigh_words": weights.words,
+        "weigh_together": weights.together,
+        "weigh_phrase": weights.phrase,
+    }
+
+
+class _Writer:
+    """Writes expressions and collects their parameters."""
+
+    def __init__(self, is_frequent: Callable[[list[int]], bool]) -> None:
+        self._is_frequent = is_frequent
+        self.parameters: dict[str, Any] = {}
+
+    def candidate(self, needle: Needle, near: bool) -> LiteralString:
+        tests = [_written(f"d.grams @> {self._put(needle_grams(needle))}::int4[]")]
+        if near:
+            left = [grams for text in misreadable(needle) for grams in intact_grams(text)]
+            tests += [
+                _written(f"d.grams @> {self._put(grams)}::int4[]")
+                for grams in left
+                if not self._is_frequent(grams)
+            ]
+        return _any(tests)
+
+    def level(self, needle: Needle, near: bool) -> LiteralString:
+        cases = (
+            f"WHEN {self._holds(rule)} THEN {float(rule.match)}::float8"
+            for rule in rules(needle, near=near)
+        )
+        return _written(f"CASE {' '.join(cases)} ELSE 0 END")
+
+    def occurs(self, needle: Needle) -> LiteralString:
+        tests = _any(self._holds(rule) for rule in rules(needle, near=False))
+        return _written(f"({self.candidate(needle, near=False)} AND {tests})")
+
+    def phrase(self, text: str) -> LiteralString:
+        tests = _any(self._holds(rule) for rule in phrase_rules(text))
+        return _written(f"CASE WHEN {tests} THEN 1 ELSE 0 END")
+
+    def _holds(self, rule: Rule) -> LiteralString:
+        form = _FORMS[rule.where]
+        if rule.patterns:
+            return _written(f"{form} LIKE ANY({self._put(list(rule.patterns))}::text[])")
+        return _written(f"strpos({form}, {self._put(rule.text)}) > 0")
+
+    def _put(self, value: object) -> str:
+        name = f"match_{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"%({name})s"
+
+
+def intact_grams(word: str) -> list[list[int]]:
+    """The grams that a text has, some of these, that holds a word misread.
+
+    One wrong character leaves one of a word's halves intact, or a short word's two ends; two that
+    are swapped may leave what is outside. Of five or six letters the middle ones must be right.
+    """
+    middle = len(word) // 2
+    if len(word) == MIN_MISREAD_CJK:
+        parts = [[word[middle:]], [word[0], word[-1]]]
+    else:
+        head = middle if is_cjk(word[0]) else max(middle, 3)
+        parts = [[word[:head]], [word[middle:]], [word[: middle - 1], word[middle + 1 :]]]
+    found = [sorted({gram for one in some for gram in _part_grams(one)}) for some in parts]
+    return [grams for grams in found if grams]
+
+
+def _part_grams(part: str) -> list[int]:
+    """The grams of a part of a word; none of one that is too short to tell."""
+    return query_grams(part) if len(part) > 2 or any(map(is_cjk, part)) else []
+
+
+def needle_grams(needle: Needle) -> list[int]:
+    """The grams that every text with that needle has."""
+    return query_grams(needle.text)
+
+
+def _any(tests: Iterable[LiteralString]) -> LiteralString:
+    return _written("(" + (" OR ".join(tests) or "false") + ")")
+
+
+def _greatest(levels: Sequence[LiteralString]) -> LiteralString:
+    return levels[0] if len(levels) == 1 else _written(f"greatest({', '.join(levels)})")
+
+
+def _written(sql: str) -> LiteralString:
+    """It is literal as far as injection goes: it is put together from this module's own words."""
+    return sql

@@ -1,0 +1,95 @@
+"""Searches find what brute force finds, in its order, page by page: nothing twice, nothing missing,
+nothing of someone else's."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from immich_aio.domain.immich import Shape
+from immich_aio.domain.search_plan import Frequencies, Texts
+from immich_aio.store import search_run
+from immich_aio.store.database import Database
+from tests.integration.store.brute_force import BruteForce
+from tests.integration.store.photos import World
+from tests.integration.store.random_world import (
+    dice_of,
+    random_filters,
+    random_query,
+    random_scope,
+    random_vector,
+    random_world,
+)
+from tests.integration.store.searching import (
+    WEIGHTS,
+    Asked,
+    all_pages,
+    assert_best_first,
+    assert_same_photos,
+    assert_ties,
+    indexed,
+    search_of,
+)
+
+PHOTOS, SEARCHES = 90, 80
+NEARLY = 2e-3
+"""Copies of vectors may be of half precision, and they give the order where not all is scored."""
+
+
+def random_search(dice: random.Random, world: World) -> Asked:
+    return Asked(
+        random_query(dice, world),
+        random_filters(dice, world),
+        random_scope(dice, world),
+        random_vector(dice) if dice.random() < 0.8 else None,
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_all_pages_are_what_brute_force_finds(
+    database: Database, shape: Shape, seed: int
+) -> None:
+    dice = dice_of(seed)
+    world = random_world(dice, PHOTOS)
+    await indexed(database, shape, world)
+    scored = await search_of(database)
+    brute = BruteForce(shape, world, WEIGHTS)
+    await brute.read()
+    for _ in range(SEARCHES):
+        asked = random_search(dice, world)
+        wanted = await brute.search(asked.typed, asked.filters, asked.scope, asked.vector)
+        found = await all_pages(scored, asked, dice.choice([3, 10, 100]))
+        assert_same_photos(found, wanted, asked)
+        assert_best_first(found, asked)
+        assert_ties(found, wanted, asked)
+
+
+@pytest.mark.parametrize("plan", [Texts.SOME, Texts.ALL, Texts.STREAM], ids=str)
+@pytest.mark.usefixtures("always_by_index")
+@pytest.mark.parametrize("shape", [Shape.V3_1], indirect=True, ids=str)
+async def test_the_index_finds_what_scoring_each_finds(
+    database: Database, shape: Shape, plan: Texts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(frequencies: Frequencies, *_: object) -> Texts:
+        return plan if frequencies.by_condition else Texts.NONE
+
+    monkeypatch.setattr(search_run, "plan_mixed", planned)
+    monkeypatch.setattr(search_run, "plan_text_only", planned)
+    monkeypatch.setattr(search_run, "WINDOW", 7)
+    dice = dice_of(3)
+    world = random_world(dice, 200)
+    await indexed(database, shape, world)
+    by_index = await search_of(database)
+    with_brute = BruteForce(shape, world, WEIGHTS, plan)
+    await with_brute.read()
+    for _ in range(40):
+        asked = random_search(dice, world)
+        wanted = await with_brute.search(asked.typed, asked.filters, asked.scope, asked.vector)
+        sizes = dice.sample([4, 10, 37, 300], 2)
+        found, again = [await all_pages(by_index, asked, size) for size in sizes]
+        assert_same_photos(found, wanted, asked)
+        fresh = await search_of(database)
+        assert found == again == await all_pages(fresh, asked, sizes[1])
+        if asked.by_text or plan is not Texts.STREAM:
+            assert_best_first(found, asked, close=NEARLY)

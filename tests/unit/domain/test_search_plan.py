@@ -1,0 +1,92 @@
+"""The plan of a search: what is rare is scored whole, what is frequent is followed in an order."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from immich_aio.domain.search_plan import (
+    Frequencies,
+    Texts,
+    exact_at_most,
+    plan_mixed,
+    plan_text_only,
+    rare_enough,
+)
+
+TEXTS = 400_000
+
+
+def mixed(*counts: int) -> Texts:
+    shares = [1 / len(counts)] * len(counts)
+    return plan_mixed(Frequencies(TEXTS, counts), shares, 0.5)
+
+
+def text_only(*counts: int) -> Texts:
+    return plan_text_only(Frequencies(TEXTS, counts))
+
+
+def test_without_words_no_text_is_looked_for() -> None:
+    assert plan_mixed(Frequencies(TEXTS, ()), [], 0.5) is Texts.NONE
+    assert text_only() is Texts.NONE
+
+
+@pytest.mark.parametrize("rare", [0, 1, 500])
+def test_texts_with_a_rare_word_are_all_scored(rare: int) -> None:
+    assert mixed(rare) is Texts.SOME
+    assert text_only(rare) is Texts.ALL
+
+
+def test_texts_with_words_that_are_rare_only_together_are_scored() -> None:
+    assert mixed(200_000, 20_000) is Texts.ALL
+    assert text_only(200_000, 20_000) is Texts.ALL
+
+
+def test_all_texts_of_a_library_of_some_hundred_thousand_photos_are_scored() -> None:
+    assert mixed(40_000) is Texts.ALL
+
+
+def test_a_word_of_half_of_all_texts_is_followed_in_the_order_of_assets() -> None:
+    assert mixed(200_000) is Texts.STREAM
+    assert text_only(200_000) is Texts.STREAM
+
+
+@pytest.mark.parametrize("documents", [0, 1, 5])
+def test_a_library_of_any_size_has_a_plan(documents: int) -> None:
+    frequencies = Frequencies(documents, (documents, 0))
+    assert plan_mixed(frequencies, [0.5, 0.5], 0.5) is Texts.SOME
+    assert plan_text_only(frequencies) is Texts.ALL
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=5))
+def test_no_more_texts_have_all_words_than_have_any_one(documents: int, counts: list[int]) -> None:
+    with_all = Frequencies(documents, tuple(counts)).with_all
+    assert 0 <= with_all <= min([documents, *counts])
+
+
+@given(
+    st.lists(st.integers(1, 100), min_size=1, max_size=6),
+    st.floats(0.01, 1),
+)
+def test_every_text_with_enough_of_the_words_has_one_of_those_that_are_rare_enough(
+    rarities: list[int], least: float
+) -> None:
+    shares = [one / sum(rarities) for one in rarities]
+    looked_for = set(rare_enough(shares, least))
+    for size in range(len(shares) + 1):
+        for held in itertools.combinations(range(len(shares)), size):
+            if sum(shares[number] for number in held) >= least + 1e-9:
+                assert looked_for & set(held)
+
+
+def test_the_rarest_word_alone_is_looked_for_where_no_text_has_enough_without_it() -> None:
+    assert rare_enough([0.2, 0.7, 0.1], 0.5) == [1]
+    assert rare_enough([0.5, 0.5], 0.5) == [0, 1]
+
+
+def test_small_is_what_the_setting_says_and_where_the_index_would_be_slower() -> None:
+    assert exact_at_most(100, 5000) == 5000
+    assert exact_at_most(10**6, 5000) > 5000
