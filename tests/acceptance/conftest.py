@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.acceptance.product import Service, running
+from tests.acceptance.sandboxes import Sandbox, sandbox
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -28,6 +30,24 @@ def ai_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(folder, workers) as service:
         yield service
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder into which root's PostgreSQL, which does not run as root, can come."""
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def samples(open_folder: Path) -> Iterator[Sandbox]:
+    """A sandbox of the sample library, read by the real OCR; it ends as Ctrl-C ends it."""
+    with sandbox(open_folder / "samples") as made:
+        made.wait_for("Ready after")
+        yield made
+        made.stop()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from immich_aio.cli import bench, doctor, models, ocr, sandbox, serve
+from immich_aio.cli import bench, doctor, index, models, ocr, sandbox, search, serve
 
 app = typer.Typer(
     name="immich-aio",
@@ -16,6 +16,8 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("ocr")(ocr.ocr)
 app.add_typer(models.app, name="models")
+app.add_typer(index.app, name="index")
+app.command("search")(search.search)
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)
 app.command(

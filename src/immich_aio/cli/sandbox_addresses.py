@@ -111,6 +111,8 @@ class Addresses:
         examples = (('{"ocr":"发票"}', "metadata"), ('{"query":"海边"}', "smart"))
         for body, search in examples:
             console.print(Text(f"\ncurl {headers} -d '{body}' {self.sandbox}api/search/{search}"))
+        known = f"DB_URL={self.database} SEARCH_ML_URL={self.gateway}"
+        console.print(Text(f"\n{known} ./aio search --user {self.email} 发票"))
         console.print()
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from immich_aio.errors import (
     UpstreamError,
 )
 from immich_aio.upstream.request_id import HEADER, REQUEST_ID
+from immich_aio.wire.json_reader import shown
 
 Result = TypeVar("Result")
 Rest = TypeVarTuple("Rest")
@@ -97,7 +99,7 @@ class HttpClient:
                 f"{self} is busy; try again in {seconds} s.", retry_after=max(1, seconds)
             )
         kind = UnreachableError if reply.status in NOT_READY else UpstreamError
-        return kind(f"{self} answered {reply.status} to {path}.")
+        return kind(f"{self} answered {reply.status} to {path}.{_detail(reply.body)}")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -171,3 +173,13 @@ def without_password(url: str) -> str:
     """An address as it may be shown."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _detail(body: bytes) -> str:
+    """What a service of ours says of its error (RFC 9457), to follow a sentence."""
+    try:
+        problem = json.loads(body[:10_000])
+    except (ValueError, RecursionError):
+        return ""
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    return f" It said: {shown(detail, 300)}" if isinstance(detail, str) else ""

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterable, Sequence
 
 import aiohttp
 
-from immich_aio.domain.tasks import Task
+from immich_aio.domain.results import Embedding
+from immich_aio.domain.tasks import ClipTextTask, Task
 from immich_aio.errors import BadInputError, TooLargeError, UnprocessableError, UpstreamError
 from immich_aio.upstream.http import HttpClient, HttpReply, parsed
-from immich_aio.wire.immich_ml import entries_for
+from immich_aio.wire.immich_ml import entries_for, parse_reply
 from immich_aio.wire.immich_reply import check_reply
 from immich_aio.wire.json_reader import shown
 
@@ -60,6 +61,13 @@ class ImmichMlClient:
         if reply.status in CALLERS_FAULT:
             raise CALLERS_FAULT[reply.status](f"{self._http} refuses it: {_told(reply.body)}")
         return await self._checked(reply, () if as_it_is else tasks)
+
+    async def encode_text(self, task: ClipTextTask, text: str) -> Embedding:
+        """The vector of a text. Raises as ``predict``."""
+        reply = await self.predict([task], None, text)
+        embedding = parse_reply(json.dumps(reply).encode(), task)
+        assert isinstance(embedding, Embedding)  # noqa: S101  # it is what that task is answered
+        return embedding
 
     async def ping(self) -> None:
         """Raises UnreachableError or TimeoutExceededError where it does not answer."""
