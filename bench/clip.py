@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.baseline import baseline_process
 from bench.checkpoints import write_random_checkpoint
 from bench.clip_client import encode_images, encode_texts, text_times_under_load
 from bench.clip_samples import QUERIES, TEXTS, picture_file
@@ -72,23 +72,8 @@ class Baseline:
 @contextlib.contextmanager
 def baseline(checkpoint: Path, folder: Path) -> Iterator[Baseline]:
     """Start the baseline and wait until it is ready."""
-    python = os.environ.get("AIO_REFERENCE_PYTHON")
-    if python is None:
-        raise SystemExit("Run it as ./aio bench clip: that sets up PyTorch and cn_clip.")
-    root = Path(__file__).parents[1]
-    process = subprocess.Popen(  # noqa: S603  # our own module
-        [python, "-m", "bench.clip_baseline", str(checkpoint), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    try:
+    with baseline_process("clip", checkpoint, folder) as process:
         yield Baseline(process)
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def main(arguments: Sequence[str]) -> None:

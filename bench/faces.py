@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.baseline import baseline_process
 from bench.face_networks import write_pack
 from bench.face_samples import DrawnFace, picture, picture_file
 from bench.faces_client import Found, find_faces
@@ -73,24 +73,9 @@ class Baseline:
 @contextlib.contextmanager
 def baseline(pack: Path, folder: Path) -> Iterator[Baseline]:
     """Start the baseline and wait until it is ready."""
-    python = os.environ.get("AIO_REFERENCE_PYTHON")
-    if python is None:
-        raise SystemExit("Run it as ./aio bench faces: that sets up insightface.")
-    root = Path(__file__).parents[1]
-    process = subprocess.Popen(  # noqa: S603  # our own module
-        [python, "-m", "bench.faces_baseline", str(pack), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # ONNX Runtime warns of every batch's size
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    try:
+    # ONNX Runtime warns of every batch's size.
+    with baseline_process("faces", pack, folder, quiet=True) as process:
         yield Baseline(process)
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ from immich_aio.domain.results import Embedding
 from immich_aio.domain.tasks import ClipTextTask, Task
 from immich_aio.errors import BadInputError, TooLargeError, UnprocessableError, UpstreamError
 from immich_aio.upstream.http import HttpClient, HttpReply, parsed
-from immich_aio.wire.immich_ml import entries_for, parse_reply
+from immich_aio.wire.immich_answers import parse_reply
+from immich_aio.wire.immich_ml import entries_for
 from immich_aio.wire.immich_reply import check_reply
 from immich_aio.wire.json_reader import shown
 

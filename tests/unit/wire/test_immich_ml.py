@@ -25,7 +25,7 @@ from immich_aio.domain.tasks import (
     Task,
 )
 from immich_aio.errors import InternalError, UnprocessableError, UpstreamError
-from immich_aio.wire import immich_ml
+from immich_aio.wire import immich_answers, immich_ml
 
 # Time says nothing here: other work shares the processor.
 promise = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -126,11 +126,11 @@ def passed_on(result: OcrResult | FacesResult | Embedding) -> dict[str, object]:
     """Our reply that hands on what another server found."""
     match result:
         case OcrResult():
-            return immich_ml.ocr_reply(result)
+            return immich_answers.ocr_reply(result)
         case FacesResult():
-            return immich_ml.faces_reply(result)
+            return immich_answers.faces_reply(result)
         case Embedding():
-            return immich_ml.clip_reply(result)
+            return immich_answers.clip_reply(result)
 
 
 def changed(original: dict[str, Any], path: str, value: object) -> bytes:
@@ -316,7 +316,7 @@ def test_tasks_that_share_one_place_cannot_be_asked_together() -> None:
 
 def test_the_ocr_reply_is_immichs() -> None:
     line = TextLine("发票", Rect(144, 108, 720, 54).quad, 0.75, 0.5)
-    reply = immich_ml.ocr_reply(OcrResult((line,), 1440, 1080))
+    reply = immich_answers.ocr_reply(OcrResult((line,), 1440, 1080))
     assert reply == {
         "ocr": {
             "text": ["发票"],
@@ -332,7 +332,7 @@ def test_the_ocr_reply_is_immichs() -> None:
 def test_the_legacy_ocr_reply_is_the_old_forks() -> None:
     tilted = Quad(((10, 22), (50, 20), (52, 30), (12, 32)))
     lines = (TextLine("电子", tilted, 0.75, 0.5), TextLine("发票", tilted, 0.75, 0.25))
-    assert immich_ml.legacy_ocr_reply(OcrResult(lines, 1440, 1080)) == {
+    assert immich_answers.legacy_ocr_reply(OcrResult(lines, 1440, 1080)) == {
         "ocr": "电子 发票",
         "result": {
             "texts": ["电子", "发票"],
@@ -346,8 +346,8 @@ def test_the_legacy_ocr_reply_is_the_old_forks() -> None:
 
 def test_the_clip_reply_is_an_array_in_a_string_and_of_an_image_has_its_size() -> None:
     vector = np.array([0.1, -2.5, 1e-8], dtype=np.float32)
-    assert immich_ml.clip_reply(Embedding(vector)) == {"clip": "[0.1,-2.5,1e-08]"}
-    assert immich_ml.clip_reply(Embedding(vector, 1440, 1080)) == {
+    assert immich_answers.clip_reply(Embedding(vector)) == {"clip": "[0.1,-2.5,1e-08]"}
+    assert immich_answers.clip_reply(Embedding(vector, 1440, 1080)) == {
         "clip": "[0.1,-2.5,1e-08]",
         "imageHeight": 1080,
         "imageWidth": 1440,
@@ -358,7 +358,7 @@ def test_the_faces_reply_has_boxes_in_whole_pixels() -> None:
     """Immich's columns for them are of integers."""
     embedding = Embedding(np.array([1, 0], dtype=np.float32))
     face = Face(Rect(10.4, 19.6, 30, 40), 0.875, embedding)
-    assert immich_ml.faces_reply(FacesResult((face,), 1440, 1080)) == {
+    assert immich_answers.faces_reply(FacesResult((face,), 1440, 1080)) == {
         "facial-recognition": [
             {
                 "boundingBox": {"x1": 10, "y1": 20, "x2": 40, "y2": 60},
@@ -376,14 +376,14 @@ def test_a_vector_of_no_use_is_never_sent(vector: list[float]) -> None:
     embedding = Embedding(np.array(vector, dtype=np.float32))
     face = Face(Rect(0, 0, 1, 1), 1.0, embedding)
     with pytest.raises(InternalError):
-        immich_ml.clip_reply(embedding)
+        immich_answers.clip_reply(embedding)
     with pytest.raises(InternalError):
-        immich_ml.faces_reply(FacesResult((face,), 9, 9))
+        immich_answers.faces_reply(FacesResult((face,), 9, 9))
 
 
 def test_a_vector_of_512_numbers_is_written_in_less_than_7_kilobytes() -> None:
     vector = np.random.default_rng(0).normal(size=512).astype(np.float32)
-    text = immich_ml.clip_reply(Embedding(vector / np.linalg.norm(vector)))["clip"]
+    text = immich_answers.clip_reply(Embedding(vector / np.linalg.norm(vector)))["clip"]
     assert isinstance(text, str)
     assert len(text) < 7000
 
@@ -393,9 +393,9 @@ def test_a_vector_of_512_numbers_is_written_in_less_than_7_kilobytes() -> None:
 
 def test_merging_keeps_every_answer_and_one_size() -> None:
     size = {"imageHeight": 9, "imageWidth": 8}
-    merged = immich_ml.merge_replies([{"clip": "[1]", **size}, {"ocr": {}, **size}])
+    merged = immich_answers.merge_replies([{"clip": "[1]", **size}, {"ocr": {}, **size}])
     assert merged == {"clip": "[1]", "ocr": {}, **size}
-    assert immich_ml.merge_replies([]) == {}
+    assert immich_answers.merge_replies([]) == {}
 
 
 @pytest.mark.parametrize(
@@ -410,7 +410,7 @@ def test_answers_that_contradict_each_other_are_never_merged(
     one: dict[str, object], other: dict[str, object]
 ) -> None:
     with pytest.raises(UpstreamError):
-        immich_ml.merge_replies([one, other])
+        immich_answers.merge_replies([one, other])
 
 
 # ---- What one side writes the other reads
@@ -419,10 +419,10 @@ def test_answers_that_contradict_each_other_are_never_merged(
 @promise
 @given(ocr_results())
 def test_ocr_survives_the_wire_with_boxes_normalised_on_it(result: OcrResult) -> None:
-    reply = json.loads(wire(immich_ml.ocr_reply(result)))
+    reply = json.loads(wire(immich_answers.ocr_reply(result)))
     assert all(0 <= number <= 1 for number in reply["ocr"]["box"])
     assert len(reply["ocr"]["box"]) == 8 * len(result.lines)
-    parsed = immich_ml.parse_reply(wire(reply), OcrTask("m"))
+    parsed = immich_answers.parse_reply(wire(reply), OcrTask("m"))
     assert isinstance(parsed, OcrResult)
     assert (parsed.width, parsed.height) == (result.width, result.height)
     for now, was in zip(parsed.lines, result.lines, strict=True):
@@ -440,18 +440,18 @@ def test_a_vector_survives_the_wire_to_the_last_bit(
     vector: np.ndarray, width: int, height: int
 ) -> None:
     of_image = Embedding(vector, width, height)
-    body = wire(immich_ml.clip_reply(of_image))
-    parsed = immich_ml.parse_reply(body, ClipImageTask("m"))
+    body = wire(immich_answers.clip_reply(of_image))
+    parsed = immich_answers.parse_reply(body, ClipImageTask("m"))
     assert isinstance(parsed, Embedding)
     assert parsed == of_image
     assert parsed.vector.tobytes() == vector.tobytes()
-    assert immich_ml.parse_reply(body, ClipTextTask("m")) == Embedding(vector)
+    assert immich_answers.parse_reply(body, ClipTextTask("m")) == Embedding(vector)
 
 
 @promise
 @given(faces_results())
 def test_faces_survive_the_wire(result: FacesResult) -> None:
-    parsed = immich_ml.parse_reply(wire(immich_ml.faces_reply(result)), FacesTask("m"))
+    parsed = immich_answers.parse_reply(wire(immich_answers.faces_reply(result)), FacesTask("m"))
     assert isinstance(parsed, FacesResult)
     assert (parsed.width, parsed.height) == (result.width, result.height)
     for now, was in zip(parsed.faces, result.faces, strict=True):
@@ -464,25 +464,25 @@ def test_faces_survive_the_wire(result: FacesResult) -> None:
 
 def test_each_task_finds_its_own_answer_in_a_merged_reply() -> None:
     body = wire(GOOD_REPLY)
-    results = [immich_ml.parse_reply(body, task) for task in ALL_TASKS]
+    results = [immich_answers.parse_reply(body, task) for task in ALL_TASKS]
     assert [type(result) for result in results] == [OcrResult, FacesResult, Embedding, Embedding]
 
 
 def test_an_image_without_text_or_faces_is_an_empty_result() -> None:
     none: dict[str, object] = {"text": [], "box": [], "boxScore": [], "textScore": []}
     body = wire({"ocr": none, "facial-recognition": [], "imageHeight": 9, "imageWidth": 8})
-    assert immich_ml.parse_reply(body, OcrTask("m")) == OcrResult((), 8, 9)
-    assert immich_ml.parse_reply(body, FacesTask("m")) == FacesResult((), 8, 9)
+    assert immich_answers.parse_reply(body, OcrTask("m")) == OcrResult((), 8, 9)
+    assert immich_answers.parse_reply(body, FacesTask("m")) == FacesResult((), 8, 9)
 
 
 def test_a_clip_reply_without_the_image_size_is_still_a_vector() -> None:
-    parsed = immich_ml.parse_reply(b'{"clip":"[1]"}', ClipImageTask("m"))
+    parsed = immich_answers.parse_reply(b'{"clip":"[1]"}', ClipImageTask("m"))
     assert parsed == Embedding(np.array([1], dtype=np.float32))
 
 
 def test_a_box_a_little_over_the_edge_is_moved_into_the_image() -> None:
     body = changed(GOOD_REPLY, "ocr/box", [-0.02, 0, 1.02, 0, 1, 1.05, 0, 1])
-    parsed = immich_ml.parse_reply(body, OcrTask("m"))
+    parsed = immich_answers.parse_reply(body, OcrTask("m"))
     assert isinstance(parsed, OcrResult)
     assert parsed.lines[0].corners == Rect(0, 0, 1440, 1080).quad
 
@@ -531,9 +531,9 @@ def test_a_box_a_little_over_the_edge_is_moved_into_the_image() -> None:
 def test_a_reply_that_is_not_the_protocol_is_an_upstream_error(
     task: Task, path: str, value: object
 ) -> None:
-    assert immich_ml.parse_reply(wire(GOOD_REPLY), task)
+    assert immich_answers.parse_reply(wire(GOOD_REPLY), task)
     with pytest.raises(UpstreamError, match=r"^reply"):
-        immich_ml.parse_reply(changed(GOOD_REPLY, path, value), task)
+        immich_answers.parse_reply(changed(GOOD_REPLY, path, value), task)
 
 
 @pytest.mark.parametrize("task", ALL_TASKS)
@@ -542,7 +542,7 @@ def test_a_reply_that_is_not_the_protocol_is_an_upstream_error(
 )
 def test_hostile_bytes_are_an_upstream_error(task: Task, body: bytes) -> None:
     with pytest.raises(UpstreamError, match=r"^reply"):
-        immich_ml.parse_reply(body, task)
+        immich_answers.parse_reply(body, task)
 
 
 @pytest.mark.parametrize("task", ALL_TASKS)
@@ -552,7 +552,7 @@ def test_any_bytes_give_a_result_or_an_upstream_error_that_can_be_told(
     task: Task, body: bytes
 ) -> None:
     try:
-        told = wire(passed_on(immich_ml.parse_reply(body, task)))
+        told = wire(passed_on(immich_answers.parse_reply(body, task)))
     except UpstreamError as error:
         told = error.message.encode()
     assert told.startswith((b"{", b"reply"))

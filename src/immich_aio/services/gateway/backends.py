@@ -18,7 +18,7 @@ from immich_aio.services.gateway.given import Given
 from immich_aio.services.gateway.routing import Unit
 from immich_aio.upstream.http import HttpReply
 from immich_aio.upstream.immich_ml import ImmichMlClient
-from immich_aio.wire import immich_ml
+from immich_aio.wire import immich_answers
 
 ClipTask = ClipImageTask | ClipTextTask
 
@@ -113,7 +113,7 @@ class EngineBackend:
         if self._ocr is None:
             raise UnavailableError("No OCR engine runs in this process.")
         result = await self._ocr.read(await given.image("OCR"), task.options)
-        shape = immich_ml.legacy_ocr_reply if task.legacy else immich_ml.ocr_reply
+        shape = immich_answers.legacy_ocr_reply if task.legacy else immich_answers.ocr_reply
         return Answer(shape(result), result)
 
     async def _encode(self, task: ClipTask, given: Given) -> Answer:
@@ -130,7 +130,7 @@ class EngineBackend:
         ) is not None:
             _refuse_model(task, self._clip)  # it may know only now what it makes
             raise UpstreamError(why)
-        return Answer(immich_ml.clip_reply(embedding), embedding)
+        return Answer(immich_answers.clip_reply(embedding), embedding)
 
     async def _find_faces(self, task: FacesTask, given: Given) -> Answer:
         """Faces, whose vectors are never those of another pack than Immich asks for."""
@@ -141,7 +141,7 @@ class EngineBackend:
         result = await self._faces.find_faces(
             await given.image("Facial recognition"), task.min_score
         )
-        return Answer(immich_ml.faces_reply(result), result)
+        return Answer(immich_answers.faces_reply(result), result)
 
 
 class ImmichBackend:
@@ -184,9 +184,9 @@ def _in_the_callers_shape(reply: dict[str, object], task: Task) -> dict[str, obj
     """What the old fork expects, if it asked: other servers are always asked in Immich's form."""
     if not isinstance(task, OcrTask) or not task.legacy:
         return {}
-    result = immich_ml.parse_reply(json.dumps(reply).encode(), replace(task, legacy=False))
+    result = immich_answers.parse_reply(json.dumps(reply).encode(), replace(task, legacy=False))
     assert isinstance(result, OcrResult)  # noqa: S101  # that is what an OcrTask gives
-    return immich_ml.legacy_ocr_reply(result)
+    return immich_answers.legacy_ocr_reply(result)
 
 
 def _refuse_model(task: ClipTask, clip: ClipBackend) -> None:

@@ -25,7 +25,7 @@ from immich_aio.services.gateway.waiting_room import Trip
 from immich_aio.services.http.hang_up import UntilHungUp
 from immich_aio.services.http.metrics import server_timing
 from immich_aio.upstream.http import HttpReply
-from immich_aio.wire import immich_ml
+from immich_aio.wire import immich_answers, immich_ml
 
 LONGEST_KNOWN = 2048
 """Bytes of ``entries`` that are worth remembering."""
@@ -121,7 +121,7 @@ def _reply(answers: Sequence[Answer]) -> Response:
     relayed = answers[0].relayed
     if relayed is not None:
         return _as_it_came(relayed)
-    return JSONResponse(immich_ml.merge_replies(answer.reply for answer in answers))
+    return JSONResponse(immich_answers.merge_replies(answer.reply for answer in answers))
 
 
 def _as_it_came(reply: HttpReply) -> Response:
