@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from immich_aio.engines.exact_ends import split_ends
 from immich_aio.engines.runtimes import Choice, Precision, openvino_module, openvino_precision
 
 Tensor = NDArray[np.float32]
@@ -50,20 +51,30 @@ class Model(Protocol):
         ...
 
 
-def load(path: Path, choice: Choice, shape: tuple[int, ...] | None = None) -> Model:
+def load(
+    path: Path, choice: Choice, shape: tuple[int, ...] | None = None, *, exact_ends: bool = False
+) -> Model:
     """Load an ONNX file on what was chosen.
 
-    Who always gives an input of one ``shape`` should say so: OpenVINO prepares for it once.
+    Who always gives an input of one ``shape`` should say so: OpenVINO prepares for it once. With
+    ``exact_ends`` the last layers are computed in float32 (see ``exact_ends.py``).
     """
     if choice.runtime == "openvino":
-        return OpenVinoModel(path, choice, shape)
+        return OpenVinoModel(path, choice, shape, exact_ends=exact_ends)
     return OnnxRuntimeModel(path, choice)
 
 
 class OpenVinoModel:
     """A compiled OpenVINO model with one stream for each worker."""
 
-    def __init__(self, path: Path, choice: Choice, shape: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        choice: Choice,
+        shape: tuple[int, ...] | None = None,
+        *,
+        exact_ends: bool = False,
+    ) -> None:
         openvino = openvino_module()
         _initialise_bindings()
         model = openvino.Core().read_model(path)
@@ -74,22 +85,18 @@ class OpenVinoModel:
         info = model.get_rt_info()
         # Not a dict: it has no get.
         self._info: Any = info["framework"] if "framework" in info else {}  # noqa: SIM401
-        # Default pinning puts the streams of two processes on one core; threads of one process
-        # share their weights, so a stream each is all that is needed.
-        self._compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                **_openvino_precision(choice.precision),
-                "NUM_STREAMS": choice.workers,
-                "INFERENCE_NUM_THREADS": choice.workers * choice.threads,
-                "ENABLE_CPU_PINNING": False,
-            },
-        )
+        if exact_ends and choice.precision != "f32":
+            split = split_ends(model)
+            self._compiled = [
+                _compiled(split.trunk, choice, choice.precision),
+                _compiled(split.ends, choice, "f32"),
+            ]
+        else:
+            self._compiled = [_compiled(model, choice, choice.precision)]
 
     def session(self) -> Session:
-        """A session over one inference request."""
-        return _OpenVinoSession(self._compiled.create_infer_request())
+        """A session over inference requests of its own."""
+        return _OpenVinoSession([each.create_infer_request() for each in self._compiled])
 
     def metadata(self, key: str) -> str:
         """A text of the model file."""
@@ -98,6 +105,20 @@ class OpenVinoModel:
     def input_shape(self) -> Shape:
         """As the model file has it."""
         return self._shape
+
+
+def _compiled(model: Any, choice: Choice, precision: Precision) -> Any:  # noqa: ANN401  # as above
+    """Ready to run, with a stream for each worker."""
+    core = openvino_module().Core()
+    how = {
+        **_openvino_precision(precision),
+        "NUM_STREAMS": choice.workers,
+        "INFERENCE_NUM_THREADS": choice.workers * choice.threads,
+        # Pinning, the default, puts the streams of two processes on one core; threads of one
+        # process share their weights, so a stream each is all that is needed.
+        "ENABLE_CPU_PINNING": False,
+    }
+    return core.compile_model(model, "CPU", how)
 
 
 def _openvino_precision(precision: Precision) -> dict[str, object]:
@@ -123,17 +144,24 @@ def _initialise_bindings() -> None:
 
 
 class _OpenVinoSession:
-    def __init__(self, request: Any) -> None:  # noqa: ANN401  # OpenVINO has no usable types
-        self._request = request
+    """One request after the other, each for what the one before gives."""
+
+    def __init__(self, requests: list[Any]) -> None:  # OpenVINO has no usable types
+        self._requests = requests
 
     def run(self, batch: NDArray[Any]) -> Tensor:
-        self._request.infer([batch], share_inputs=True, share_outputs=True)
-        output: Tensor = self._request.get_output_tensor(0).data
-        return output
+        return self.run_all(batch)[0]
 
     def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
-        self._request.infer([batch], share_inputs=True, share_outputs=True)
-        return [tensor.data for tensor in self._request.output_tensors]
+        first, *others = self._requests
+        first.infer([batch], share_inputs=True, share_outputs=True)
+        outputs = first.output_tensors
+        for request in others:
+            for index, tensor in enumerate(outputs):
+                request.set_input_tensor(index, tensor)
+            request.infer()
+            outputs = request.output_tensors
+        return [tensor.data for tensor in outputs]
 
 
 class OnnxRuntimeModel:

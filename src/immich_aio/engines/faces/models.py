@@ -37,8 +37,8 @@ def load_models(files: PackFiles, choice: Choice) -> FaceModels:
     """
     try:
         side = detector.SIDE
-        finder = load(files.detection, choice, (1, 3, side, side))
-        recogniser = load(files.recognition, choice)
+        finder = load(files.detection, choice, (1, 3, side, side), exact_ends=True)
+        recogniser = load(files.recognition, choice, exact_ends=True)
         batch = GPU_BATCH if choice.device == "cuda" else CPU_BATCH
         models = FaceModels(finder, recogniser, recogniser.input_shape()[0] or batch)
         fault = _fault(models)
