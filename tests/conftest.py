@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from immich_aio.settings import Settings
 
@@ -35,3 +37,24 @@ def clean_environment() -> Iterator[None]:
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("local", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+STAY_TOGETHER = {
+    "the sandbox": ("acceptance/test_sandbox.py", "acceptance/test_search.py"),
+    "the product": ("acceptance/test_page.py", "acceptance/test_services.py"),
+}
+"""Files whose tests share what takes long to start, when several processes run the tests."""
+
+
+class ByFile(LoadScopeScheduling):
+    """A file's tests run in one process, one after the other, and so do those of STAY_TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        together = (name for name, files in STAY_TOGETHER.items() if file.endswith(files))
+        return next(together, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:  # noqa: ANN401  # xdist's
+    """See xdist."""
+    return ByFile(config, log)

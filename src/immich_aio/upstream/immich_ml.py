@@ -27,14 +27,20 @@ class ImmichMlClient:
         self._http = HttpClient(name, url, timeout, {})
 
     async def relay(
-        self, body: bytes | AsyncIterable[bytes], headers: dict[str, str], tasks: Sequence[Task]
+        self,
+        body: Sequence[bytes] | AsyncIterable[bytes],
+        headers: dict[str, str],
+        tasks: Sequence[Task],
     ) -> HttpReply:
         """Send a ``/predict`` body on as it came; the reply is one that Immich can use.
 
         Also one that says what is wrong with the request: status 400, 413 or 422. Raises
         UpstreamError for any other, OverloadedError or TimeoutExceededError.
         """
-        reply = await self._http.exchange("POST", "/predict", data=body, headers=headers)
+        if isinstance(body, Sequence):
+            reply = await self._http.post("/predict", body, headers)
+        else:
+            reply = await self._http.exchange("POST", "/predict", data=body, headers=headers)
         if reply.status not in CALLERS_FAULT:
             await self._checked(reply, tasks)
         return reply

@@ -23,6 +23,8 @@ from immich_aio.errors import (
 )
 from immich_aio.upstream.http import HttpClient
 from immich_aio.upstream.immich_ml import ImmichMlClient
+from immich_aio.upstream.plain_connection import BrokenReplyError, EndlessReplyError
+from immich_aio.upstream.plain_http import ConnectError
 from tests.integration.upstream.servers import Answer, answer, immich_ml
 
 VECTOR_TEXT = json.dumps([0.5] * 512)
@@ -193,21 +195,23 @@ TIMEOUTS = [
     TimeoutError(),
     aiohttp.ServerTimeoutError(),
     aiohttp.SocketTimeoutError(),
-    aiohttp.ConnectionTimeoutError(),
 ]
+UNREACHED = [aiohttp.ConnectionTimeoutError(), ConnectError(None), ConnectError(OSError(113, "no"))]
 FAULTS = [
     aiohttp.ServerDisconnectedError(),
     aiohttp.ClientPayloadError("cut off"),
     aiohttp.ClientOSError(104, "reset"),
     aiohttp.ClientConnectionResetError("reset"),
     aiohttp.InvalidURL("x"),
+    BrokenReplyError("hung up"),
+    EndlessReplyError(),
 ]
 
 
-@pytest.mark.parametrize("error", [*TIMEOUTS, *FAULTS], ids=lambda error: type(error).__name__)
-def test_every_error_of_the_http_client_becomes_one_of_ours(
-    error: TimeoutError | aiohttp.ClientError,
-) -> None:
+@pytest.mark.parametrize(
+    "error", [*TIMEOUTS, *UNREACHED, *FAULTS], ids=lambda error: type(error).__name__
+)
+def test_every_error_of_the_http_clients_becomes_one_of_ours(error: Exception) -> None:
     client = HttpClient("IMMICH_API", "http://localhost:1", 1, {})
     ours = client._ours(error)
     assert type(ours) is wanted(error)
@@ -216,6 +220,6 @@ def test_every_error_of_the_http_client_becomes_one_of_ours(
 
 def wanted(error: Exception) -> type[AioError]:
     """A connection that does not come about means that nothing was begun there."""
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
+    if error in UNREACHED:
         return UnreachableError
     return TimeoutExceededError if error in TIMEOUTS else UpstreamError

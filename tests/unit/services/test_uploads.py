@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -94,7 +94,8 @@ def test_what_is_relayed_is_the_body_as_it_came_again_and_again(places: set[int]
 
 async def all_of(body: Body) -> bytes:
     sent = body.as_it_came()
-    return sent if isinstance(sent, bytes) else b"".join([chunk async for chunk in sent])
+    pieces = sent if isinstance(sent, Sequence) else [chunk async for chunk in sent]
+    return b"".join(pieces)
 
 
 async def test_a_field_is_known_before_what_follows_it_has_arrived() -> None:

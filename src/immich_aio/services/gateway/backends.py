@@ -161,11 +161,11 @@ class ImmichBackend:
         return Answer(reply)
 
     async def _relayed(self, body: Body, tasks: Sequence[Task]) -> HttpReply:
-        headers = {"Content-Type": body.kind}
-        if body.size is not None:
+        headers, sent = {"Content-Type": body.kind}, body.as_it_came()
+        if body.size is not None and not isinstance(sent, Sequence):
             headers["Content-Length"] = str(body.size)
         try:
-            return await self._client.relay(body.as_it_came(), headers, tasks)
+            return await self._client.relay(sent, headers, tasks)
         except AioError:
             if body.failure is not None:
                 raise body.failure from None

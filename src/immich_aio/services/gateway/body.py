@@ -7,7 +7,7 @@ backend waiting. Large ones go on to the backend while they still arrive.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from starlette.requests import Request
 
@@ -86,11 +86,14 @@ class Body:
         form.finish()
         return form.parts
 
-    def as_it_came(self) -> bytes | AsyncIterator[bytes]:
-        """All of it, to be sent on; again and again, but once at a time."""
+    def as_it_came(self) -> Sequence[bytes] | AsyncIterator[bytes]:
+        """All of it, to be sent on; again and again, but once at a time.
+
+        In pieces where it is in memory, which a caller who gives up leaves as they are.
+        """
         pieces = self._blob.pieces
-        if self.arrived.is_set() and pieces is not None and self._blob.size <= LARGE:
-            return b"".join(pieces)  # one system call is cheaper than several
+        if self.arrived.is_set() and pieces is not None:
+            return tuple(pieces)
         return self._stream()
 
     async def _stream(self) -> AsyncIterator[bytes]:
