@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +34,23 @@ def clean_environment() -> Iterator[None]:
         environment.setenv("MODELSCOPE_ENDPOINT", NO_HUB)
         environment.setenv("GITHUB_ENDPOINT", NO_HUB)
         yield
+
+
+IN_MEMORY = Path("/dev/shm")  # noqa: S108  # whoever else may write there
+ENOUGH = 4 * 2**30
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder into which root's PostgreSQL, which does not run as root, can come.
+
+    In memory where there is room: databases are copied and thrown away a thousand times.
+    """
+    has_room = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ENOUGH
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-", dir=IN_MEMORY if has_room else None))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 # In CI the same examples every time: a run fails for what changed, not for what luck found.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,15 +29,6 @@ def ai_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(folder, workers) as service:
         yield service
         service.stop()
-
-
-@pytest.fixture(scope="session")
-def open_folder() -> Iterator[Path]:
-    """A folder into which root's PostgreSQL, which does not run as root, can come."""
-    folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,15 +16,6 @@ from immich_aio.services.sandbox.embedded.postgres import Postgres
 from immich_aio.store.database import Database
 
 PASSWORD = "only-for-tests"  # noqa: S105
-
-
-@pytest.fixture(scope="session")
-def open_folder() -> Iterator[Path]:
-    """A folder into which root's PostgreSQL, which does not run as root, can come."""
-    folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
