@@ -36,6 +36,13 @@ SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away."""
 MISREAD = 10_000
 """More texts than can have a word misread: its grams that are in more are not looked for."""
+PROMISING = 4
+"""How many times as many texts are read, for some have the word less well, or filters take them."""
+MORE_PROMISING = 400
+"""And so many more."""
+WORTH_A_TRY = 4
+"""From how many times as many texts as those on, fewer are read at first."""
+ROUNDING = 1e-9
 PEEK = 16
 """Assets nearest to the meaning that tell whether any without text can be among the best."""
 NO_SCORE = -math.inf
@@ -89,8 +96,7 @@ class SearchRun:
         if plan_text_only(self._frequencies) is Texts.STREAM:
             assets = BUDGET * limit * library / max(self._frequencies.with_all, 1)
             budget = min(math.ceil(assets), library)
-            weights = self._weights
-            perfect = weights.words + weights.together + weights.phrase - 1e-9
+            perfect = self._weights.perfect - ROUNDING
             hits = await self._hits(
                 statements["newest_perfect"], limit=limit, budget=budget, perfect=perfect
             )
@@ -126,7 +132,29 @@ class SearchRun:
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
             return await self._in_windows(nearest, rest, vector, limit)
         await self._set("for_scanning")
-        return await self._best(statements["matched"], vector, limit=limit)
+        return await self._promising(statements, vector, limit) or await self._best(
+            statements["matched"], vector, limit=limit
+        )
+
+    async def _promising(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
+        """The best texts, read off those that promise most; none where that is not certain.
+
+        Of one word alone: of several, few texts are as good as they could be.
+        """
+        first = PROMISING * limit + MORE_PROMISING
+        if len(self._text.conditions) > 1 or self._frequencies.with_all < WORTH_A_TRY * first:
+            return []
+        rows = await self._rows(
+            statements["promising"],
+            embedding=vector,
+            rounded=vector,
+            first=first,
+            limit=limit,
+            perfect=self._weights.perfect,
+            rounding=ROUNDING,
+        )
+        is_certain = len(rows) == limit and rows[-1]["certain"]
+        return [self._hit(row) for row in rows] if is_certain else []
 
     async def others(self, vector: str, limit: int, least: float) -> list[Hit]:
         """Assets whose texts do not count, nearest first; where the index ends, each is scored.
@@ -135,7 +163,7 @@ class SearchRun:
         """
         statements = self._statements(self._plan)
         await self._follow_index()
-        if least > NO_SCORE:
+        if least > NO_SCORE and limit > 2 * WINDOW:  # else all are as soon there as a few
             first = await self._hits(statements["nearest"], vector, limit=PEEK)
             if len(first) == PEEK and max(hit.score for hit in first) < least:
                 return []
