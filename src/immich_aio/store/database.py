@@ -17,12 +17,14 @@ class Database:
     Compiling queries (jit) is off: it takes longer than any query of ours.
     """
 
-    def __init__(self, url: str, max_connections: int = 10) -> None:
+    def __init__(self, url: str, max_connections: int = 10, patience: float = 30.0) -> None:
+        """``patience`` is how many seconds anybody waits for a connection."""
         self.url = url
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
             min_size=1,
             max_size=max_connections,
+            timeout=patience,
             open=False,
             check=AsyncConnectionPool.check_connection,
             kwargs={
@@ -34,7 +36,7 @@ class Database:
 
     async def open(self) -> None:
         """Connect; raises psycopg's errors where that is not possible."""
-        await self._pool.open(wait=True)
+        await self._pool.open(wait=True, timeout=self._pool.timeout)
 
     async def close(self) -> None:
         """Close all connections."""
