@@ -1,1 +1,1 @@
-"""The companion: stands before Immich, adds to it, and leaves the rest as it is."""
+"""The companion: stands in front of Immich, relays everything, and answers a few things better."""
