@@ -10,6 +10,14 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+_NOTICE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A server that is gone without a word is noticed after a minute, not after hours."""
+
 
 class Database:
     """Connections whose rows are dictionaries by column name; times are in UTC, as Immich's are.
@@ -31,6 +39,7 @@ class Database:
                 "row_factory": dict_row,
                 "autocommit": True,
                 "options": "-c timezone=UTC -c jit=off",
+                **_NOTICE,
             },
         )
 

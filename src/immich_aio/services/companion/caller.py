@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from immich_aio.errors import UpstreamError
+from immich_aio.services.companion.asked import Asked
 from immich_aio.upstream.http import HttpReply
 from immich_aio.upstream.immich_api import Credentials, ImmichApi
 
@@ -56,12 +57,18 @@ class Callers:
         self._owner_of_key = owner_of_key
         self._known: OrderedDict[Credentials, tuple[float, Caller]] = OrderedDict()
 
-    async def of(self, credentials: Credentials) -> Caller | None:
-        """The caller; None where Immich knows nobody by that, or only a shared link.
+    async def of(self, asked: Asked) -> Caller | None:
+        """Who sent a request; None where Immich knows nobody by that, or only a shared link.
 
-        What it says of them then is for Immich to say. Raises UpstreamError or
-        TimeoutExceededError where Immich does not answer.
+        What is said to them then is for Immich to say. Raises UpstreamError or
+        TimeoutExceededError where Immich does not answer, and BadInputError for an address that
+        cannot be passed on.
         """
+        query = asked.target.partition("?")[2]
+        return await self.known_by(Credentials.of(asked.headers.items(), query))
+
+    async def known_by(self, credentials: Credentials) -> Caller | None:
+        """As ``of``, by credentials."""
         if credentials.is_empty:
             return None
         known = self._known.get(credentials)
