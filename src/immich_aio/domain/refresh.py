@@ -5,7 +5,7 @@ Rules read off Immich 2.2.3 and 3.1.0, whose workers drop in silence what they c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
@@ -91,7 +91,7 @@ class Progress:
     """Jobs that are gone without having changed anything; Immich's log says why."""
 
 
-def progress(before: Marks, now: Marks, ids: Sequence[UUID], queued: Set[UUID]) -> Progress:
+def progress(before: Marks, now: Marks, ids: Sequence[UUID], queued: set[UUID]) -> Progress:
     """How far they are, by their marks before and now.
 
     ``queued`` are those whose job is there still, asked for before the marks of now were.

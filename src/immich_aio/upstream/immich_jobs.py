@@ -78,4 +78,3 @@ class ImmichJobs:
                 "that Redis runs, and that REDIS_HOSTNAME, REDIS_PORT and REDIS_PASSWORD are as "
                 "Immich has them."
             ) from error
-

@@ -74,6 +74,10 @@ class Callers:
         known = self._known.get(credentials)
         if known is not None and time.monotonic() - known[0] <= FRESH:
             return known[1]
+        return await self.asked_anew(credentials)
+
+    async def asked_anew(self, credentials: Credentials) -> Caller | None:
+        """As ``known_by``, but Immich is asked whatever is remembered: for what is done seldom."""
         began = time.monotonic()
         caller = await self._asked(credentials)
         self._known.pop(credentials, None)

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.refresh import JOBS, Refresh
-from immich_aio.errors import AioError, UnauthorizedError
+from immich_aio.errors import AioError, UnauthorizedError, UnavailableError
 from immich_aio.services.companion.asked import Asked
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.refreshes import Begun, Refreshes
@@ -41,7 +41,11 @@ class RefreshJobs:
     """The interceptor for our two jobs; all others are Immich's."""
 
     def __init__(
-        self, api: ImmichApi, callers: Callers, refreshes: Refreshes, timeout: float
+        self,
+        api: ImmichApi,
+        callers: Callers,
+        refreshes: Refreshes | UnavailableError,
+        timeout: float,
     ) -> None:
         self._api = api
         self._callers = callers
@@ -66,7 +70,9 @@ class RefreshJobs:
         except AioError as error:
             return await self._refusal(ImmichHttpError(status_of(error), error.message))
         except TimeoutError:
-            words = "It took too long, and perhaps not everything was queued. Try again in a moment."
+            words = (
+                "It took too long, and perhaps not everything was queued. Try again in a moment."
+            )
             return await self._refusal(ImmichHttpError(504, words))
 
     async def _answer(self, refresh: Refresh, body: dict[str, object], asked: Asked) -> Response:
@@ -78,9 +84,11 @@ class RefreshJobs:
         reader = BodyReader(body, Shape.V3_1)
         ids = reader.take_required_uuids("assetIds")
         reader.finish()
-        caller = await self._callers.of(credentials)
+        caller = await self._callers.asked_anew(credentials)
         if caller is None:
             raise forbidden("Missing required permission: user.read")
+        if isinstance(self._refreshes, UnavailableError):
+            raise self._refreshes
         await self._require_switched_on(refresh)
         return _queued(await self._refreshes.begin(refresh, ids, caller))
 
@@ -112,8 +120,10 @@ class RefreshProgress:
 
     async def answer(self, request: Request) -> Response:
         """How far it is."""
-        credentials = Credentials.of(request.headers.items(), request.scope["query_string"].decode("latin-1"))
-        caller = await self._callers.of(credentials)
+        credentials = Credentials.of(
+            request.headers.items(), request.scope["query_string"].decode("latin-1")
+        )
+        caller = await self._callers.known_by(credentials)
         if caller is None:
             raise UnauthorizedError("Log in to Immich first.")
         begun = self._refreshes.of(request.path_params["id"], caller.user_id)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import psycopg
-from psycopg_pool import PoolTimeout
-
 from immich_aio.domain.refresh import JOBS, Hindrance, Marks, Refresh, hindrance, progress
-from immich_aio.errors import UnavailableError
 from immich_aio.services.companion.caller import Caller
 from immich_aio.store.refresh import Subjects
-from immich_aio.upstream.immich_jobs import ImmichJobs
 from immich_aio.wire.immich_api.errors import bad_request
+
+if TYPE_CHECKING:  # a companion that refreshes nothing needs no Redis
+    from immich_aio.upstream.immich_jobs import ImmichJobs
 
 REMEMBERED = 100_000
 """Photos whose refreshes are remembered, in all; the oldest refreshes are forgotten first."""
@@ -52,9 +50,8 @@ class Refreshes:
         UnavailableError where the database or the queue is away.
         """
         wanted = dict.fromkeys(ids)
-        async with _database_reached():
-            found = await self._subjects.owned(wanted, caller.user_id, elevated=caller.elevated)
-            before = await self._subjects.marks(refresh, wanted)
+        found = await self._subjects.owned(wanted, caller.user_id, elevated=caller.elevated)
+        before = await self._subjects.marks(refresh, wanted)
         if len(found) != len(wanted):
             raise bad_request("Not found or no asset.update access")
         hindrances = {subject.id: hindrance(refresh, subject) for subject in found}
@@ -78,8 +75,7 @@ class Refreshes:
         job = JOBS[begun.refresh]
         texts = [str(one) for one in begun.ids]
         queued = {UUID(one) for one in await self._jobs.unfinished(job.queue, job.name, texts)}
-        async with _database_reached():
-            now = await self._subjects.marks(begun.refresh, begun.ids)
+        now = await self._subjects.marks(begun.refresh, begun.ids)
         far = progress(begun.before, now, begun.ids, queued)
         hindrances = list(begun.skipped.values())
         return {
@@ -92,20 +88,16 @@ class Refreshes:
             "paused": far.waiting > 0 and await self._jobs.is_paused(job.queue),
         }
 
+    async def start(self) -> None:
+        """Nothing begins before somebody asks."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._jobs.close()
+
     def _remember(self, begun: Begun) -> None:
         self._begun[begun.id] = begun
         self._photos += len(begun.ids)
         while self._photos > REMEMBERED and len(self._begun) > 1:
             _, oldest = self._begun.popitem(last=False)
             self._photos -= len(oldest.ids)
-
-
-@asynccontextmanager
-async def _database_reached() -> AsyncIterator[None]:
-    try:
-        yield
-    except (psycopg.Error, PoolTimeout) as error:
-        raise UnavailableError(
-            "Immich's database cannot be reached, so nobody can tell whose photos these are; "
-            "check that it runs, and DB_HOSTNAME and DB_PASSWORD."
-        ) from error
