@@ -15,7 +15,7 @@ from psycopg_pool import PoolTimeout
 from starlette.responses import Response
 
 from immich_aio.domain.immich import Visibility
-from immich_aio.errors import AioError, UnavailableError
+from immich_aio.errors import AioError
 from immich_aio.services.companion.asked import Asked, Instead
 from immich_aio.services.companion.caller import Caller, Callers
 from immich_aio.services.companion.index_keeper import IndexKeeper
@@ -59,7 +59,11 @@ class SearchServices:
 
 
 class NotOursError(Exception):
-    """The request is Immich's to answer, as it came."""
+    """The request is Immich's to answer: as it came, or for ``ocr:`` by its own filter."""
+
+    def __init__(self, *, as_it_came: bool = True) -> None:
+        super().__init__()
+        self.as_it_came = as_it_came
 
 
 class SearchInterceptor:
@@ -96,8 +100,8 @@ class SearchInterceptor:
             return Outcome.OFF, instead
         try:
             return await self._in_time(self._ours(asked, kind, body))
-        except NotOursError:
-            return Outcome.IMMICH, None
+        except NotOursError as error:
+            return Outcome.IMMICH, None if error.as_it_came else instead
         except TimeoutError as error:
             self._services.keeper.suspect(error)
             _LOG.warning("A search took more than %g s; Immich answers.", self._seconds)
@@ -156,16 +160,14 @@ class SearchInterceptor:
             search = read_search(kind, body, tables.shape, only_known=False)
         except ImmichHttpError:
             raise NotOursError from None  # Immich has the words for what is wrong with it
-        if search is None:
-            if kind is Kind.METADATA:
-                raise UnavailableError("What is in an album is for Immich to say.")
-            raise NotOursError
+        if search is None:  # without words, or in an album
+            raise NotOursError(as_it_came=kind is Kind.SMART)
         try:
             read_search(kind, body, tables.shape)
-        except ImmichHttpError as error:
-            raise UnavailableError(error.message) from None
+        except ImmichHttpError:
+            raise NotOursError(as_it_came=False) from None
         if search.search.filters.ocr and not tables.has_trigrams:
-            raise UnavailableError("This database lacks the extension of Immich's ocr filter.")
+            raise NotOursError(as_it_came=False)
         return search
 
     async def _by_text(
