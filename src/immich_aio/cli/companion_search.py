@@ -8,8 +8,8 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import PoolTimeout
 
+from immich_aio.cli.companion_neighbours import Closing, Neighbours
 from immich_aio.domain.routes import Rule
-from immich_aio.engines.protocol import ClipBackend
 from immich_aio.errors import UnavailableError
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.index_keeper import IndexKeeper, KeeperConfig
@@ -53,35 +53,14 @@ class SearchFeature:
     keeper: IndexKeeper
     searcher: Searcher
     parts: tuple[IndexKeeper | Closing, ...]
-
-
-class Closing:
-    """What need not be started, but closed."""
-
-    def __init__(self, *closed: ImmichApi | QueryVectors | Parity) -> None:
-        self._closed = closed
-
-    async def start(self) -> None:
-        """Nothing to start."""
-
-    async def close(self) -> None:
-        """Close them all."""
-        for one in self._closed:
-            await one.close()
+    """To be started and closed with the companion."""
 
 
 def search_feature(
-    settings: Settings,
-    metrics: Metrics,
-    clip: ClipBackend | None = None,
-    gateway: str | None = None,
+    settings: Settings, metrics: Metrics, api: ImmichApi, neighbours: Neighbours
 ) -> SearchFeature:
-    """Searching by these settings.
-
-    ``clip`` is this process's engine, ``gateway`` the address of its gateway, where it has any.
-    """
+    """Searching by these settings; ``api`` is the caller's to close."""
     seconds = settings.companion_timeout
-    api = ImmichApi(settings.immich_url, seconds)
     keeper = IndexKeeper(
         KeeperConfig(
             settings.database_url,
@@ -90,7 +69,7 @@ def search_feature(
             settings.search_sync_interval,
         )
     )
-    encoder = text_encoder(settings, clip, gateway)
+    encoder = text_encoder(settings, neighbours)
     vectors = QueryVectors(encoder, VECTOR_SHARE * seconds, NOBODY)
     searcher = Searcher(keeper, vectors, settings.search_ml_model)
     callers, parity = Callers(api, _OwnerOfKey(keeper)), Parity(api)
@@ -104,20 +83,18 @@ def search_feature(
         SearchMetrics(metrics.registry, keeper),
     )
     interceptor = SearchInterceptor(services, OUR_SHARE * seconds)
-    closing = Closing(parity, vectors, api)
+    closing = Closing(parity, vectors)
     return SearchFeature(interceptor, callers, keeper, searcher, (closing, keeper))
 
 
-def text_encoder(
-    settings: Settings, clip: ClipBackend | None, gateway: str | None
-) -> TextEncoder | None:
+def text_encoder(settings: Settings, neighbours: Neighbours) -> TextEncoder | None:
     """SEARCH_ML_URL, else the gateway of this process, else its engine, else IMMICH_API."""
     if settings.search_ml_url is not None:
         return _server("SEARCH_ML_URL", settings.search_ml_url, settings)
-    if gateway is not None:
-        return _server("The gateway", gateway, settings)
-    if clip is not None and settings.clip_model is not None:
-        return AskedEngine(clip, Rule((), task="clip", models=settings.clip_names))
+    if neighbours.gateway is not None:
+        return _server("The gateway", neighbours.gateway, settings)
+    if neighbours.clip is not None and settings.clip_model is not None:
+        return AskedEngine(neighbours.clip, Rule((), task="clip", models=settings.clip_names))
     if settings.immich_apis:
         return _server("IMMICH_API", settings.immich_apis[0], settings)
     return None

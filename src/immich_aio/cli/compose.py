@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from immich_aio.cli.companion import Neighbours, companion_of, own_gateway
+from immich_aio.cli.companion import companion_of
+from immich_aio.cli.companion_neighbours import Neighbours, own_gateway
 from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
