@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from immich_aio.cli.companion_neighbours import Closing, Neighbours
+from immich_aio.errors import UnavailableError
 from immich_aio.services.companion.companion import Companion, CompanionConfig, Features
 from immich_aio.services.http.metrics import Metrics
 from immich_aio.settings import Settings
@@ -26,16 +27,20 @@ def features(settings: Settings, metrics: Metrics, neighbours: Neighbours) -> Fe
     """What it does beside relaying, as far as the settings allow."""
     # Imported here, for it must relay where the parts of search are not installed.
     try:
-        from immich_aio.cli.companion_refresh import refresh_features  # noqa: PLC0415
+        from immich_aio.cli.companion_pages import page_features  # noqa: PLC0415
+        from immich_aio.cli.companion_refresh import queues_of, refresh_features  # noqa: PLC0415
         from immich_aio.cli.companion_search import search_feature  # noqa: PLC0415
     except ImportError as error:
         log.warning("Search is off (%s): pip install 'immich-aio[search]'.", error)
         return Features()
     api = ImmichApi(settings.immich_url, settings.companion_timeout)
     search = search_feature(settings, metrics, api, neighbours)
-    refresh = refresh_features(settings, api, search.callers)
+    queues = queues_of(settings)
+    refresh = refresh_features(settings, api, search.callers, queues)
+    pages = page_features(settings, api, search, queues)
+    closing = Closing(api) if isinstance(queues, UnavailableError) else Closing(api, queues)
     return Features(
         interceptors=(search.interceptor, *refresh.interceptors),
-        routes=refresh.routes,
-        parts=(Closing(api), *search.parts, *refresh.parts),
+        routes=(*refresh.routes, *pages.routes),
+        parts=(closing, *search.parts, *pages.parts),
     )

@@ -52,6 +52,7 @@ class SearchFeature:
     callers: Callers
     keeper: IndexKeeper
     searcher: Searcher
+    vectors: QueryVectors
     parts: tuple[IndexKeeper | Closing, ...]
     """To be started and closed with the companion."""
 
@@ -84,7 +85,7 @@ def search_feature(
     )
     interceptor = SearchInterceptor(services, OUR_SHARE * seconds)
     closing = Closing(parity, vectors)
-    return SearchFeature(interceptor, callers, keeper, searcher, (closing, keeper))
+    return SearchFeature(interceptor, callers, keeper, searcher, vectors, (closing, keeper))
 
 
 def text_encoder(settings: Settings, neighbours: Neighbours) -> TextEncoder | None:
