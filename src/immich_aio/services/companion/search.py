@@ -180,7 +180,7 @@ class SearchInterceptor:
         own = await self._services.items.of(search.kind, search.search, caller, found)
         if page.has_more or search.query.excluded:  # Immich knows no exclusions
             return await _reply(own, search, has_more=page.has_more)
-        known = await found.ids_so_far()
+        known = [*page.earlier, *(hit.asset_id for hit in page.hits)]
         if not known:
             raise NotOursError
         missing = size - len(page.hits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from psycopg.rows import DictRow
@@ -63,12 +63,6 @@ class Found:
             ids = [hit.asset_id for hit in self.page.hits]
         async with self.parts.database.connection() as connection:
             return await self.parts.queries.of_ids(connection, search, self.request.scope, ids)
-
-    async def ids_so_far(self) -> list[UUID]:
-        """All that is on this page and those before it, of a search by text alone."""
-        whole = replace(self.request, page=1, size=self.request.page * self.request.size)
-        page = await self.parts.search.page(whole)
-        return [hit.asset_id for hit in page.hits]
 
 
 class Searcher:
