@@ -37,7 +37,7 @@ def features(settings: Settings, metrics: Metrics, neighbours: Neighbours) -> Fe
     search = search_feature(settings, metrics, api, neighbours)
     queues = queues_of(settings)
     refresh = refresh_features(settings, api, search.callers, queues)
-    pages = page_features(settings, api, search, queues)
+    pages = page_features(settings, api, search, queues, neighbours)
     closing = Closing(api) if isinstance(queues, UnavailableError) else Closing(api, queues)
     return Features(
         interceptors=(search.interceptor, *refresh.interceptors),

@@ -24,7 +24,10 @@ if TYPE_CHECKING:  # of an extra, which need not be installed
 def refresh_features(
     settings: Settings, api: ImmichApi, callers: Callers, queues: ImmichJobs | UnavailableError
 ) -> Features:
-    """Refreshing, which says what is missing where it cannot work; ``queues`` are closed elsewhere."""
+    """Refreshing, which says what is missing where it cannot work.
+
+    ``queues`` are closed elsewhere.
+    """
     refreshes = _refreshes(settings.database_url, queues)
     jobs = RefreshJobs(api, callers, refreshes, settings.companion_timeout)
     if isinstance(refreshes, UnavailableError):

@@ -12,7 +12,7 @@ from uuid import UUID
 from immich_aio.domain.refresh import JOBS, Hindrance, Marks, Refresh, hindrance, progress
 from immich_aio.services.companion.caller import Caller
 from immich_aio.store.refresh import Subjects
-from immich_aio.wire.immich_api.errors import bad_request
+from immich_aio.wire.immich_api.errors import ImmichHttpError, bad_request
 
 if TYPE_CHECKING:  # a companion that refreshes nothing needs no Redis
     from immich_aio.upstream.immich_jobs import ImmichJobs
@@ -32,6 +32,14 @@ class Begun:
     before: Marks
     skipped: Mapping[UUID, Hindrance]
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+
+class NothingToDoError(ImmichHttpError):
+    """Immich's worker would do nothing for any of the photos."""
+
+    def __init__(self, reasons: tuple[Hindrance, ...]) -> None:
+        super().__init__(400, " ".join(why.words for why in reasons))
+        self.reasons = reasons
 
 
 class Refreshes:
@@ -58,7 +66,7 @@ class Refreshes:
         possible = tuple(one for one in wanted if hindrances[one] is None)
         skipped = {one: why for one, why in hindrances.items() if why is not None}
         if skipped and not possible:
-            raise bad_request(" ".join(why.words for why in dict.fromkeys(skipped.values())))
+            raise NothingToDoError(tuple(dict.fromkeys(skipped.values())))
         job = JOBS[refresh]
         await self._jobs.add(job.queue, job.name, [str(one) for one in possible])
         begun = Begun(refresh, caller.user_id, possible, before, skipped)
