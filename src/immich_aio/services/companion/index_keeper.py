@@ -7,6 +7,7 @@ as ever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ GUARD = 30.0
 """Seconds between two looks at whether Immich's tables are still as they were."""
 REFUSED = 60.0
 """Seconds after which the guard is asked again that has refused: Immich may have been updated."""
+CATCHING_UP = 0.1
+"""Seconds between two looks while somebody waits for the index to be right."""
 AWAY = (psycopg.OperationalError, PoolTimeout, OSError)
 _LOG = logging.getLogger(__name__)
 
@@ -164,6 +167,14 @@ class IndexKeeper:
             self._is_suspected = True
             self._set(state=State.AWAY, reason=_said(error))
             self._check = asyncio.create_task(self._until_it_answers())
+
+    async def catch_up(self, seconds: float) -> None:
+        """Have what has changed until now taken over at once, as far as that takes no longer."""
+        with contextlib.suppress(TimeoutError, psycopg.Error, *AWAY):
+            async with asyncio.timeout(seconds):
+                while self._sync is not None and await self._sync.behind():
+                    await self._sync.once()
+                    await asyncio.sleep(CATCHING_UP)
 
     async def start(self) -> None:
         """Begin in the background."""

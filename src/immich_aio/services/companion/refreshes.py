@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # a companion that refreshes nothing needs no Redis
 
 REMEMBERED = 100_000
 """Photos whose refreshes are remembered, in all; the oldest refreshes are forgotten first."""
+INDEX_PATIENCE = 3.0
+"""Seconds that the end of a refresh waits for the text index to have the new texts."""
+CatchUp = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,10 @@ class NothingToDoError(ImmichHttpError):
 class Refreshes:
     """The refreshes of this process. A restart forgets them; their jobs go on without it."""
 
-    def __init__(self, subjects: Subjects, jobs: ImmichJobs) -> None:
+    def __init__(self, subjects: Subjects, jobs: ImmichJobs, catch_up: CatchUp) -> None:
         self._subjects = subjects
         self._jobs = jobs
+        self._catch_up = catch_up
         self._begun: OrderedDict[str, Begun] = OrderedDict()
         self._photos = 0
 
@@ -85,6 +89,8 @@ class Refreshes:
         queued = {UUID(one) for one in await self._jobs.unfinished(job.queue, job.name, texts)}
         now = await self._subjects.marks(begun.refresh, begun.ids)
         far = progress(begun.before, now, begun.ids, queued)
+        if far.waiting == 0 and begun.refresh is Refresh.OCR:
+            await self._catch_up(INDEX_PATIENCE)
         hindrances = list(begun.skipped.values())
         return {
             "name": begun.refresh.value,

@@ -95,7 +95,7 @@ function contextMenu(title, entries) {
     const all = items();
     const at = all.findIndex((one) => one.hasAttribute('data-active'));
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      const step = event.key === 'ArrowDown' ? 1 : -1;
+      const step = event.key === 'ArrowDown' ? 1 : at < 0 ? 0 : -1; // at first up to the last
       activate(all.at((at + step + all.length) % all.length));
       event.preventDefault();
     } else if (event.key === 'Enter' && at >= 0) {
