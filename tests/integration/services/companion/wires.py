@@ -102,7 +102,9 @@ class Wire:
 
 def _answer(head: h11.Response, body: bytearray, *, whole: bool = True) -> Answer:
     headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in head.headers.raw_items()]
-    return Answer(head.status_code, head.reason.decode("latin-1"), tuple(headers), bytes(body), whole)
+    return Answer(
+        head.status_code, head.reason.decode("latin-1"), tuple(headers), bytes(body), whole
+    )
 
 
 @contextlib.asynccontextmanager
