@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -50,7 +49,9 @@ class CompanionProtocol(LeanProtocol):
         self._current: Any = None
         self._pipe: Exchange | None = None
         self._origin = Origin(b"")
+        self._idle_since = 0.0
         self._in_head = True
+        self._in_request = False
         self._head_size = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -66,6 +67,7 @@ class CompanionProtocol(LeanProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller has gone, and with it every wish for a reply."""
         self._forget_head_timer()
+        self._unset_keepalive_if_required()
         waiting = [cycle for cycle, _ in self.pipeline]
         for one in (self._current, self.cycle, *waiting):
             if isinstance(one, Exchange):
@@ -78,7 +80,6 @@ class CompanionProtocol(LeanProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Something of a request, or of what a WebSocket carries."""
-        self._unset_keepalive_if_required()
         if self._pipe is not None:
             if not self._pipe.response_complete:
                 self._pipe.body(data)
@@ -119,7 +120,7 @@ class CompanionProtocol(LeanProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._in_request = True
         self._head_size = 0
 
     def on_headers_complete(self) -> None:
@@ -134,7 +135,8 @@ class CompanionProtocol(LeanProtocol):
         version = self.parser.get_http_version()
         request = Request(method, target, version, self.headers, self._origin, path)
         if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
-            request = replace(request, upgrade=not request.has_body)
+            names = request.names
+            request.upgrade = not (b"content-length" in names or b"transfer-encoding" in names)
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
         self._take_up(self._exchange(request, keep_alive=keep_alive))
 
@@ -147,16 +149,29 @@ class CompanionProtocol(LeanProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        self._in_request = False
         if not isinstance(self.cycle, Exchange):
             super().on_message_complete()
         elif not self.cycle.response_complete:
             self.cycle.body_ends()
 
     def on_response_complete(self) -> None:
-        """A reply is whole: the next request on this connection has its turn."""
-        super().on_response_complete()
-        if not self.pipeline and self.cycle.response_complete:
-            self._current = None
+        """A reply is whole: the next request on this connection has its turn.
+
+        As uvicorn's own, but for the timer of idle connections, which is not set anew each time.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._current = None
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_again(self.timeout_keep_alive)
 
     # ---- What an exchange calls: see ``Caller``
 
@@ -267,6 +282,19 @@ class CompanionProtocol(LeanProtocol):
             self.transport.close()
         else:
             self.send_400_response("Invalid HTTP request received.")
+
+    def _look_again(self, seconds: float) -> None:
+        """Whether the connection is idle for too long."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._current is not None or self._in_request:
+            self._look_again(self.timeout_keep_alive)
+        elif left > 0:
+            self._look_again(left)
+        else:
+            self.transport.close()
 
     def _await_head(self) -> None:
         """Do not wait for the rest of a head for ever, nor take in one without end."""
