@@ -6,11 +6,14 @@ Nothing is kept of either: whoever has the reply says when to pause, and is told
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import httptools
+
+log = logging.getLogger(__name__)
 
 Header = tuple[bytes, bytes]
 
@@ -139,6 +142,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._become_pipe(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                log.exception("A reply could not be passed on.")
             if not self._ended:
                 self._break(f"it answered what is no HTTP ({error})")
         if self._ended:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from immich_aio.errors import UnreachableError
 from immich_aio.services.companion import html
-from immich_aio.services.companion.forwarding import Header, Origin
+from immich_aio.services.companion.caller_side import Caller, Request
+from immich_aio.services.companion.forwarding import Header
 from immich_aio.services.companion.heads import (
     CHUNKED,
+    CLOSE,
     OF_REWRITTEN,
     reply_head,
     request_head,
@@ -32,58 +31,6 @@ AHEAD = 64 * 1024
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """What may be asked twice: it changes nothing."""
-
-CLOSE = b"Connection: close\r\n"
-
-
-@dataclass(slots=True)
-class Request:
-    """A request without its body; the headers' names are in lower case."""
-
-    method: str
-    target: bytes
-    version: str
-    headers: Sequence[Header]
-    origin: Origin
-    path: str
-    upgrade: bool = False
-
-    @property
-    def names(self) -> list[bytes]:
-        """Those of the headers."""
-        return [name for name, _ in self.headers]
-
-
-class Caller(Protocol):
-    """The connection of whoever asked."""
-
-    def write(self, data: bytes) -> None:
-        """Send this."""
-        ...
-
-    def pause(self, exchange: Exchange) -> None:
-        """Send no more of the body."""
-        ...
-
-    def resume(self, exchange: Exchange) -> None:
-        """Go on with it."""
-        ...
-
-    def begun(self, exchange: Exchange, status: int) -> None:
-        """The reply has begun."""
-        ...
-
-    def finished(self, exchange: Exchange) -> None:
-        """The reply is whole."""
-        ...
-
-    def failed(self, exchange: Exchange, why: str) -> None:
-        """There will be no reply: Immich cannot be reached, or hung up before it answered."""
-        ...
-
-    def hang_up(self) -> None:
-        """What was begun cannot be ended."""
-        ...
 
 
 class Exchange:

@@ -12,8 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, Interceptor
+from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.companion import Companion
-from immich_aio.services.companion.exchange import Exchange, Request
+from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.forwarding import Header
 from immich_aio.services.companion.heads import value_of
 from immich_aio.services.companion.protocol import CompanionProtocol

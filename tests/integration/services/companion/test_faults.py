@@ -282,6 +282,29 @@ async def test_a_slow_caller_holds_up_immich_and_nothing_piles_up() -> None:
     assert len(answer.body) == MUCH
 
 
+async def test_a_slow_caller_who_asks_ahead_holds_up_immich_too() -> None:
+    """The second reply waits for the first to be taken, and is not kept meanwhile."""
+    size, sent = 16 * MIB, []
+
+    async def pour(one: Wire, _number: int) -> None:
+        while await head_of(one):
+            await one.say(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+            for _ in range(size // MIB):
+                await one.say(b"x" * MIB)
+                sent.append(MIB)
+
+    async with (
+        scripted(pour) as immich,
+        companion_before(immich) as companion,
+        wire(companion) as one,
+    ):
+        await one.say(get("/1"), *[get("/2")] * 7)
+        await asyncio.sleep(0.5)  # nobody tells that nothing moves any more
+        assert sum(sent) < 3 * size
+        for _ in range(8):
+            assert len((await one.answer()).body) == size
+
+
 async def _push(one: Wire, most: int) -> int:
     """Send until nobody takes it any more; how much that was."""
     sent, piece = 0, b"x" * MIB
