@@ -65,8 +65,7 @@ async def test_a_database_that_dies_and_comes_back(newest: Mini, user: User, ml:
         done = asyncio.Event()
         callers = [asyncio.create_task(_search_until(done, companion, user)) for _ in range(3)]
         await road.break_()
-        await companion.ready(is_ready=False)
-        assert companion.feature.keeper.status().state is State.AWAY
+        await companion.comes_to(State.AWAY)
         assert await companion.names(user, query="ocr:发票") == ["sea.jpg"]
         await companion.same("smart", user, {"query": "zzz"})
         await road.mend()
@@ -241,10 +240,7 @@ async def test_tables_that_are_not_known_switch_search_off_with_a_reason(
     monkeypatch.setattr(index_keeper, "GUARD", 0.0)
     async with searching(newest, ml) as companion:
         await newest.run('ALTER TABLE asset_ocr RENAME "isVisible" TO "isShown"')
-        await companion.ready(is_ready=False)
-        async with asyncio.timeout(20):
-            while companion.feature.keeper.status().state is not State.REFUSED:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await companion.comes_to(State.REFUSED)
         assert '"isVisible" is missing' in companion.feature.keeper.status().reason
         with pytest.raises(UnavailableError, match="isVisible"):
             _ = companion.feature.keeper.parts
@@ -260,10 +256,7 @@ async def test_an_index_that_is_taken_away_is_not_made_again_behind_somebodys_ba
     async with searching(newest, ml) as companion:
         await newest.run("DROP SCHEMA immich_aio CASCADE")
         await read(newest, "sea.jpg", "new")  # so that there is something to look at
-        await companion.ready(is_ready=False)
-        async with asyncio.timeout(20):
-            while companion.feature.keeper.status().state is not State.REMOVED:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await companion.comes_to(State.REMOVED)
         assert await companion.names(user, query="ocr:发票") == ["sea.jpg"]
         assert not await newest.rows("SELECT FROM pg_namespace WHERE nspname = 'immich_aio'")
     async with searching(newest, ml) as companion:  # at the next start it is
