@@ -1,10 +1,11 @@
 """The companion: what it costs to ask Immich through it, side by side with asking directly.
 
-    ./aio bench companion [--rounds N] [--upload-gb N] [--json]
+    ./aio bench companion [--rounds N] [--upload-gb N] [--assets N] [--data DIR] [--json]
 
 In front of a server that does nothing, with thumbnails of 30 kB; and an upload of 5 GB, made up as
 it is sent, while the companion's memory is watched. Client, companion and server share the
 machine's cores. The sides take turns, round by round; a figure is the median of the rounds' own.
+Then searches (see ``companion_search.py``); ``--data`` keeps the large sandbox for the next run.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvloop
 
+from bench.companion_search import search_figures
 from bench.product import Product, running, server
 from bench.relay_client import took, until_it_answers
 from immich_aio.engines.cores import cpu_name, usable_cores
@@ -54,9 +57,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each side")
     parser.add_argument("--upload-gb", type=float, default=5, help="size of the upload, 10⁹ bytes")
     parser.add_argument("--json", action="store_true", help="end in one line of JSON")
+    parser.add_argument("--assets", type=int, default=200_000, help="of the large library")
+    parser.add_argument("--data", type=Path, help="a folder to keep the large library in")
     options = parser.parse_args(arguments)
     print(f"{cpu_name()}, {usable_cores()} cores", flush=True)
     figures = uvloop.run(_relayed(options.rounds, int(options.upload_gb * 1e9)))
+    figures |= asyncio.run(search_figures(options.assets, options.data))
     if options.json:
         print(json.dumps(figures))
 

@@ -253,6 +253,7 @@ class IndexKeeper:
             await self._follow(database, tables, self._sync)
         finally:
             self._parts = None
+            self._set(state=State.CONNECTING)
 
     async def _make(self, database: Database, sync: IndexSync, segmenter: Segmenter) -> None:
         """Have the index made, by us or another process, where there is none of this kind."""
