@@ -284,7 +284,7 @@ async def test_a_slow_caller_holds_up_immich_and_nothing_piles_up() -> None:
 
 async def test_a_slow_caller_who_asks_ahead_holds_up_immich_too() -> None:
     """One is only asked for when those before it are taken, as far as the sockets hold them."""
-    size, times, sent = 200_000, 400, []
+    size, times, sent = 200_000, 200, []
 
     async def pour(one: Wire, _number: int) -> None:
         while await head_of(one):
@@ -298,7 +298,7 @@ async def test_a_slow_caller_who_asks_ahead_holds_up_immich_too() -> None:
     ):
         await one.say(get("/") * times)
         await asyncio.sleep(0.5)  # nobody tells that nothing moves any more
-        assert sum(sent) < 32 * MIB
+        assert sum(sent) < size * times // 2
         for _ in range(times):
             assert len((await one.answer()).body) == size
 
