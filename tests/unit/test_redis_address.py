@@ -49,7 +49,9 @@ def test_a_socket_goes_before_the_host() -> None:
 
 def test_immichs_own_address_in_one_is_read_and_goes_before_the_rest() -> None:
     url = ioredis(host="cache", port=7000, username="u", password=SECRET, db=3)
-    assert address(redis_hostname="redis", redis_url=url) == "redis://u:p%40ss%3Aw%2Frd@cache:7000/3"
+    assert (
+        address(redis_hostname="redis", redis_url=url) == "redis://u:p%40ss%3Aw%2Frd@cache:7000/3"
+    )
     assert address(redis_url=ioredis(host="cache", tls={})) == "rediss://cache:6379/0"
     assert address(redis_url="rediss://cache:1/0") == "rediss://cache:1/0"
 

@@ -21,6 +21,7 @@ from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.companion import Companion, CompanionConfig
 from immich_aio.services.companion.refresh import HEADER, SKIPPED
+from immich_aio.services.companion.refreshes import AT_MOST
 from immich_aio.settings import Settings
 from immich_aio.upstream.immich_api import ImmichApi
 from tests.integration.services.live import Reply, ask, live
@@ -256,6 +257,14 @@ async def test_an_edited_photo_is_read_but_has_no_vector_made(
     reply = await refresh(newest_companion, user, "refresh-smart-search", photo)
     assert reply.status == 400
     assert "edited" in reply.json["message"]
+
+
+async def test_more_than_can_be_queued_in_time_are_refused(
+    newest: Mini, newest_companion: str
+) -> None:
+    ids = [uuid4() for _ in range(AT_MOST + 1)]
+    reply = await refresh(newest_companion, await newest.user(), "refresh-ocr", *ids)
+    assert (reply.status, f"At most {AT_MOST}" in reply.json["message"]) == (400, True)
 
 
 async def test_nobody_follows_what_another_began(newest: Mini, newest_companion: str) -> None:
