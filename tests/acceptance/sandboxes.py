@@ -73,7 +73,7 @@ class Sandbox:
         assert self.process.wait(30) == 0, self.log()
         assert not list(filter(runs, processes))
         for complaint in ("Traceback", "Unclosed", "was never retrieved", "Warning:"):
-            assert complaint not in self.log()
+            assert complaint not in self.log(), self.log()
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def sandbox(data: Path, *options: str, **settings: str) -> Iterator[Sandbox]:
     with log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # our own tool
             command,
-            env=environment({"PORT": "0", "HTTP_PORT": "0", **settings}),
+            env=environment({"PORT": "0", "HTTP_PORT": "0", "COMPANION_PORT": "0", **settings}),
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=data.parent,
