@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.forwarding import Header, Origin
 from immich_aio.services.companion.heads import RequestHeads
 
@@ -55,7 +56,7 @@ class Caller(Protocol):
         """The reply is whole."""
         ...
 
-    def failed(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """There will be no reply: Immich cannot be reached, or hung up before it answered."""
         ...
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.asked import path_of
 from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.deadlines import Deadlines
@@ -205,9 +206,9 @@ class CompanionProtocol(LeanProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def failed(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """See ``Caller``."""
-        self.front.unreachable(exchange, why)
+        self.front.failed(exchange, error)
         self.write(unreachable(exchange.request, keep_alive=exchange.keep_alive))
         self.finished(exchange)
 
