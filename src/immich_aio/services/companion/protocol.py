@@ -220,7 +220,7 @@ class CompanionProtocol(LeanProtocol):
         """Answer in Immich's place, as one of our own pages is answered."""
         exchange.response_complete = True
         cycle = RequestResponseCycle(
-            scope=_scope(exchange.request),
+            scope=exchange.request.scope,  # type: ignore[arg-type]  # a type of uvicorn's own
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -307,17 +307,3 @@ class CompanionProtocol(LeanProtocol):
             self._refuse(HEAD_TOO_SLOW)
         else:
             self.transport.close()
-
-
-def _scope(request: Request) -> Any:  # noqa: ANN401  # uvicorn has a type of its own for it
-    path, _, query = request.target.partition(b"?")
-    return {
-        "type": "http",
-        "method": request.method,
-        "http_version": request.version,
-        "headers": request.headers,
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "extensions": {},
-    }
