@@ -30,6 +30,7 @@ class Service:
     key: str
     process: subprocess.Popen[bytes]
     log_file: Path
+    companion_url: str = ""
 
     def log(self) -> str:
         """Everything it has said so far."""
@@ -52,7 +53,8 @@ def running(
 
     ``before`` are options of Python.
     """
-    ports = {"HOST": "127.0.0.1", "HTTP_PORT": str(free_port()), "PORT": str(free_port())}
+    ports = {name: str(free_port()) for name in ("HTTP_PORT", "PORT", "COMPANION_PORT")}
+    ports["HOST"] = "127.0.0.1"
     chosen = {"API_AUTH_KEY": "a key of our own", **ports, **settings}
     folder.mkdir()
     log_file = folder.with_suffix(".log")
@@ -63,10 +65,18 @@ def running(
         )
     urls = {"ai": f"http://127.0.0.1:{ports['HTTP_PORT']}/"}
     urls["gateway"] = f"http://127.0.0.1:{ports['PORT']}/"
-    service = Service(urls["ai"], urls["gateway"], chosen["API_AUTH_KEY"], process, log_file)
+    urls["companion"] = f"http://127.0.0.1:{ports['COMPANION_PORT']}/"
+    service = Service(
+        urls["ai"],
+        urls["gateway"],
+        chosen["API_AUTH_KEY"],
+        process,
+        log_file,
+        companion_url=urls["companion"],
+    )
     try:
         for role in roles.split(","):
-            _wait_for(service, urls[role] + "ping")
+            _wait_for(service, urls[role] + ("aio/health" if role == "companion" else "ping"))
         yield service
     finally:
         if process.poll() is None:
