@@ -27,10 +27,10 @@ class Service:
 
     url: str
     gateway_url: str
+    companion_url: str
     key: str
     process: subprocess.Popen[bytes]
     log_file: Path
-    companion_url: str = ""
 
     def log(self) -> str:
         """Everything it has said so far."""
@@ -63,17 +63,9 @@ def running(
         process = subprocess.Popen(  # noqa: S603  # our own tool
             command, env=environment(chosen), cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
-    urls = {"ai": f"http://127.0.0.1:{ports['HTTP_PORT']}/"}
-    urls["gateway"] = f"http://127.0.0.1:{ports['PORT']}/"
-    urls["companion"] = f"http://127.0.0.1:{ports['COMPANION_PORT']}/"
-    service = Service(
-        urls["ai"],
-        urls["gateway"],
-        chosen["API_AUTH_KEY"],
-        process,
-        log_file,
-        companion_url=urls["companion"],
-    )
+    names = {"ai": "HTTP_PORT", "gateway": "PORT", "companion": "COMPANION_PORT"}
+    urls = {role: f"http://127.0.0.1:{ports[name]}/" for role, name in names.items()}
+    service = Service(*urls.values(), chosen["API_AUTH_KEY"], process, log_file)
     try:
         for role in roles.split(","):
             _wait_for(service, urls[role] + ("aio/health" if role == "companion" else "ping"))

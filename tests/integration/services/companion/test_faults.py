@@ -282,6 +282,27 @@ async def test_a_slow_caller_holds_up_immich_and_nothing_piles_up() -> None:
     assert len(answer.body) == MUCH
 
 
+async def test_a_slow_caller_who_asks_ahead_holds_up_immich_too() -> None:
+    """One is only asked for when those before it are taken, as far as the sockets hold them."""
+    size, times, sent = 200_000, 200, []
+
+    async def pour(one: Wire, _number: int) -> None:
+        while await head_of(one):
+            await one.say(reply(b"x" * size))
+            sent.append(size)
+
+    async with (
+        scripted(pour) as immich,
+        companion_before(immich) as companion,
+        wire(companion) as one,
+    ):
+        await one.say(get("/") * times)
+        await asyncio.sleep(0.5)  # nobody tells that nothing moves any more
+        assert sum(sent) < size * times // 2
+        for _ in range(times):
+            assert len((await one.answer()).body) == size
+
+
 async def _push(one: Wire, most: int) -> int:
     """Send until nobody takes it any more; how much that was."""
     sent, piece = 0, b"x" * MIB

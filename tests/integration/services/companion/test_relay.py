@@ -299,3 +299,13 @@ async def test_a_caller_is_believed_about_itself_only_as_a_trusted_proxy(
         body = json.loads((await exchanged(companion, get("/", *claims))).body)
     assert {name: body[name] for name in told} == {name: [value] for name, value in told.items()}
     assert body["forwarded"] == (["for=9.9.9.9"] if proxies else [])
+
+
+async def test_metrics_are_for_the_private_network_alone() -> None:
+    """Also where everybody comes by way of a proxy, and whatever they say before it."""
+    async with echo() as immich, companion_before(immich, proxies=("127.0.0.0/8",)) as companion:
+        await exchanged(companion, get("/x"))
+        near = await exchanged(companion, get("/aio/metrics"))
+        assert b'route="immich",service="companion",status="200"' in near.body
+        far = get("/aio/metrics", "X-Forwarded-For: 10.0.0.1, 8.8.8.8")
+        assert (await exchanged(companion, far)).status == 404
