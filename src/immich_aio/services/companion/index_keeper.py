@@ -40,6 +40,8 @@ GUARD = 30.0
 """Seconds between two looks at whether Immich's tables are still as they were."""
 REFUSED = 60.0
 """Seconds after which the guard is asked again that has refused: Immich may have been updated."""
+WARM_UP = "预热"
+"""Cut before the first query, for which a dictionary may have to be loaded."""
 AWAY = (psycopg.OperationalError, PoolTimeout, OSError)
 _LOG = logging.getLogger(__name__)
 
@@ -252,6 +254,7 @@ class IndexKeeper:
             self._set(state=State.MAKING, reason="", segmenter=segmenter.name)
             if (await sync.once()).elsewhere:
                 await asyncio.sleep(self._config.interval)
+        await segmenter.words([WARM_UP])
 
     def _ready(self, database: Database, tables: ImmichTables, segmenter: Segmenter) -> None:
         options = self._config.options
