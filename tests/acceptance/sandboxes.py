@@ -84,7 +84,7 @@ def sandbox(data: Path, *options: str, **settings: str) -> Iterator[Sandbox]:
     with log_file.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  # our own tool
             command,
-            env=environment({"PORT": "0", "HTTP_PORT": "0", **settings}),
+            env=environment({"PORT": "0", "HTTP_PORT": "0", "COMPANION_PORT": "0", **settings}),
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=data.parent,

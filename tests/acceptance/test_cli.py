@@ -105,7 +105,7 @@ def test_serve_refuses_a_role_that_does_not_exist(tmp_path: Path) -> None:
     done = run(tmp_path, "serve", "--roles", "nonsense")
     assert done.returncode == 1
     assert "'nonsense'" in done.stderr
-    assert "gateway or ai" in done.stderr
+    assert "gateway, ai, companion" in done.stderr
 
 
 @pytest.mark.parametrize(("roles", "setting"), [("ai", "HTTP_PORT"), ("gateway", "PORT")])

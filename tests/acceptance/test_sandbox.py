@@ -178,6 +178,7 @@ async def page(samples: Sandbox, browser: Browser) -> AsyncIterator[Page]:
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_the_page_searches_and_shows_immichs_words(page: Page) -> None:
+    await page.get_by_label("Search type").select_option("Text (OCR)")
     await page.get_by_label("Search your photos").fill("統一發票")
     await page.get_by_role("button", name="Search", exact=True).click()
     await page.get_by_text("1 photos", exact=True).wait_for()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from immich_aio.cli.companion import companion_of
 from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
@@ -14,6 +15,7 @@ from immich_aio.engines.model_files.pack_fetcher import PackFetcher
 from immich_aio.engines.model_files.pack_folder import PackFolder
 from immich_aio.engines.protocol import ClipEncoder, FaceFinder, OcrReader
 from immich_aio.errors import UnavailableError
+from immich_aio.services.companion.app import create_app as companion_app
 from immich_aio.services.gateway.app import create_app as gateway_app
 from immich_aio.services.gateway.gateway import Gateway
 from immich_aio.services.http.serving import Listener
@@ -205,7 +207,14 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
         parts += clients
         app = gateway_app(gateway)
         listeners.append(Listener("gateway", app, settings.host, settings.port, "PORT"))
+    if "companion" in roles:
+        listeners.append(_companion_listener(settings))
     return Product(tuple(listeners), tuple(parts), tuple(fetchers), gateway)
+
+
+def _companion_listener(settings: Settings) -> Listener:
+    app = companion_app(companion_of(settings))
+    return Listener("companion", app, settings.host, settings.companion_port, "COMPANION_PORT")
 
 
 def _engines(settings: Settings, models: ModelFetcher, packs: PackFetcher) -> Engines:

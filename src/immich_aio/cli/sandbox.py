@@ -36,7 +36,7 @@ def sandbox(
         int, typer.Option(min=0, max=65535, help="Port of the miniature; another if it is taken.")
     ] = 2283,
 ) -> None:
-    """Start a miniature of Immich behind which gateway and AI service work, to try them."""
+    """Start a miniature of Immich with the companion before it, and all that works behind it."""
     if photos is not None and assets:
         raise BadInputError("--photos and --assets exclude each other.")
     # Imported here, for the tool must start where the sandbox's parts are not installed.

@@ -33,12 +33,14 @@ class Doors:
     """
 
     def __init__(self, settings: Settings, port: int) -> None:
-        self._sockets = [_listening(one) for one in (settings.port, settings.http_port, port)]
-        gateway, ai, sandbox = (int(one.getsockname()[1]) for one in self._sockets)
-        self.gateway, self.ai, self.sandbox = (
-            f"http://{HOST}:{one}/" for one in (gateway, ai, sandbox)
+        wanted = (settings.port, settings.http_port, settings.companion_port, port)
+        self._sockets = [_listening(one) for one in wanted]
+        gateway, ai, companion, sandbox = (int(one.getsockname()[1]) for one in self._sockets)
+        self.gateway, self.ai, self.companion, self.sandbox = (
+            f"http://{HOST}:{one}/" for one in (gateway, ai, companion, sandbox)
         )
-        self.settings = settings.model_copy(update={"host": HOST, "port": gateway, "http_port": ai})
+        ports = {"port": gateway, "http_port": ai, "companion_port": companion}
+        self.settings = settings.model_copy(update={"host": HOST, **ports})
 
     def __enter__(self) -> Self:
         """Hold the ports."""
@@ -56,7 +58,7 @@ class Doors:
 
     def listeners(self, product: Sequence[Listener], miniature: ASGIApp) -> list[Listener]:
         """The product's listeners and the miniature's, on these sockets."""
-        own = Listener("sandbox", miniature, HOST, 0, "--port", self._sockets[2])
+        own = Listener("sandbox", miniature, HOST, 0, "--port", self._sockets[-1])
         by_port = {one.getsockname()[1]: one for one in self._sockets}
         return [*(dataclasses.replace(one, socket=by_port[one.port]) for one in product), own]
 
@@ -65,6 +67,7 @@ class Doors:
 class Addresses:
     """Everything that is needed to use a sandbox."""
 
+    companion: str
     sandbox: str
     email: str
     password: str
@@ -80,6 +83,7 @@ class Addresses:
         """Those of a sandbox that stands behind these doors."""
         credentials = stand.folder.credentials
         return cls(
+            doors.companion,
             doors.sandbox,
             USERS[0],
             credentials.login,
@@ -94,10 +98,11 @@ class Addresses:
     def show(self, console: Console, immich: str, smart_search: str) -> None:
         """Print them, what smart search is done by, and commands to begin with."""
         lines = [
-            ("Sandbox", f"{self.sandbox}  (Immich {immich} in miniature)"),
+            ("Open", f"{self.companion}  and search for ocr:发票"),
             ("login", f"{' or '.join(USERS)}, password {self.password}"),
             ("", f"PIN for locked photos: {PIN}"),
             ("API key", self.api_key),
+            ("Immich", f"{self.sandbox}  (Immich {immich} in miniature, without the companion)"),
             ("gateway", f"{self.gateway}  (Immich's machine-learning URL)"),
             ("AI service", f"{self.ai}  (a page to try it)"),
             ("search", smart_search),
@@ -108,9 +113,9 @@ class Addresses:
         for name, value in lines:
             console.print(Text.assemble((f"{name:<11}", "bold"), value))
         headers = f"-H 'x-api-key: {self.api_key}' -H 'content-type: application/json'"
-        examples = (('{"ocr":"发票"}', "metadata"), ('{"query":"海边"}', "smart"))
+        examples = (('{"query":"ocr:发票"}', "smart"), ('{"query":"海边"}', "smart"))
         for body, search in examples:
-            console.print(Text(f"\ncurl {headers} -d '{body}' {self.sandbox}api/search/{search}"))
+            console.print(Text(f"\ncurl {headers} -d '{body}' {self.companion}api/search/{search}"))
         known = f"DB_URL={self.database} SEARCH_ML_URL={self.gateway}"
         console.print(Text(f"\n{known} ./aio search --user {self.email} 发票"))
         console.print()

@@ -1,4 +1,4 @@
-"""Puts a sandbox together: the miniature, and before it the real gateway and AI service."""
+"""Puts a sandbox together: the miniature, before it the companion, and the services behind it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
@@ -25,7 +26,7 @@ from immich_aio.services.sandbox.embedded.data_folder import DataFolder, default
 from immich_aio.services.sandbox.own_photos import import_photos, photos_in
 from immich_aio.services.sandbox.sample_library import Filler
 from immich_aio.services.sandbox.smart_model import SmartModel
-from immich_aio.services.sandbox.stand import Stand, standing
+from immich_aio.services.sandbox.stand import DATABASE, Stand, standing
 from immich_aio.services.sandbox.synthetic import fill_synthetic
 from immich_aio.settings import Settings
 
@@ -149,9 +150,9 @@ class _Host:
         self._filler = Filler(stand.parts.data, stand.parts.library, stand.folder.credentials)
 
     async def serve(self) -> None:
-        """Serve gateway, AI service and miniature until told to end."""
-        settings = await asyncio.to_thread(self._model.settings)
-        made = product(settings, frozenset({"gateway", "ai"}))
+        """Serve companion, gateway, AI service and miniature until told to end."""
+        settings = self._with_immich(await asyncio.to_thread(self._model.settings))
+        made = product(settings, frozenset({"gateway", "ai", "companion"}))
         listeners = self._doors.listeners(made.listeners, self._stand.miniature.app)
         try:
             await serving.serve(
@@ -159,6 +160,16 @@ class _Host:
             )
         finally:
             await made.close()
+
+    def _with_immich(self, settings: Settings) -> Settings:
+        """The settings with the miniature as the Immich that the companion stands before."""
+        return settings.model_copy(
+            update={
+                "immich_url": self._doors.sandbox.rstrip("/"),
+                "db_url": SecretStr(self._stand.postgres.url(DATABASE)),
+                "search_ml_url": self._doors.gateway.rstrip("/"),
+            }
+        )
 
     async def _meanwhile(self, made: Product) -> None:
         """Fill the library and work, while everything is served."""

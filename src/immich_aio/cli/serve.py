@@ -23,7 +23,8 @@ from immich_aio.settings import Settings
 
 log = logging.getLogger("immich_aio")
 
-ROLES = ("gateway", "ai")
+ROLES = ("gateway", "ai", "companion")
+DEFAULT = ("gateway", "ai")
 
 CONNECTIONS = 8192
 """Those of callers, those to backends, and files."""
@@ -31,8 +32,11 @@ CONNECTIONS = 8192
 
 def serve(
     roles: Annotated[
-        str, typer.Option(help="What to run in this process: 'gateway', 'ai', or both.")
-    ] = ",".join(ROLES),
+        str,
+        typer.Option(
+            help="What to run in this process, separated by commas: 'gateway', 'ai', 'companion'."
+        ),
+    ] = ",".join(DEFAULT),
 ) -> None:
     """Start the gateway (port 8080) and the AI service (port 8060) in one process."""
     chosen = _chosen(roles)
@@ -58,7 +62,7 @@ async def _run(made: Product, log_level: str) -> None:
 def _chosen(roles: str) -> frozenset[str]:
     chosen = frozenset(role.strip() for role in roles.split(",") if role.strip())
     if not chosen or chosen - set(ROLES):
-        raise BadInputError(f"--roles takes {' or '.join(ROLES)}, or both; not '{roles}'.")
+        raise BadInputError(f"--roles takes {', '.join(ROLES)}, or several of them; not '{roles}'.")
     return chosen
 
 
@@ -67,6 +71,9 @@ def _announce(settings: Settings, roles: frozenset[str]) -> None:
     log.info("Immich All-in-One %s", __version__)
     if "gateway" in roles:
         log.info("gateway     http://%s:%d/ (Immich's machine-learning URL)", host, settings.port)
+    if "companion" in roles:
+        address = f"http://{host}:{settings.companion_port}/"
+        log.info("companion   %s (open this in place of %s)", address, settings.immich_url)
     if "ai" in roles:
         log.info("AI service  http://%s:%d/ (a page to try it)", host, settings.http_port)
         if settings.has_well_known_key and settings.listens_beyond_loopback:

@@ -26,6 +26,7 @@ from immich_aio.engines.model_files.sources import (
 )
 from immich_aio.errors import BadInputError
 from immich_aio.settings.address import http_url
+from immich_aio.settings.companion import CompanionSettings
 from immich_aio.settings.faces import FaceSettings
 from immich_aio.settings.folder import Folder
 from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, listed
@@ -34,7 +35,7 @@ from immich_aio.settings.search import SearchSettings
 __all__ = ["WELL_KNOWN_KEY", "Settings"]
 
 
-class Settings(GatewaySettings, FaceSettings, SearchSettings):
+class Settings(GatewaySettings, FaceSettings, SearchSettings, CompanionSettings):
     """Every setting with its default; each help text says what is gained and what is paid."""
 
     model_config = SettingsConfigDict(

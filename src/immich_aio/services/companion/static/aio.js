@@ -1,0 +1,1 @@
+// What the companion adds to Immich's web.
