@@ -27,7 +27,8 @@ from deploy.check.compose import (
 from immich_aio.settings import Settings
 
 DATA = Path(__file__).parents[2] / "data" / "compose"
-EVERYTHING = max(combinations(), key=len)
+ALL = tuple(combinations())
+EVERYTHING = max(ALL, key=len)
 OURS = ("ai", "companion", "gateway")
 CHECKED_BY_THEIR_IMAGE = ("database", "immich-server", "immich-machine-learning")
 VARIABLE = re.compile(r"\$\{(\w+)([^}]*)\}")
@@ -65,7 +66,7 @@ def specification() -> Callable[[Model], object]:
     return compiled
 
 
-@pytest.mark.parametrize("files", combinations(), ids="+".join)
+@pytest.mark.parametrize("files", ALL, ids="+".join)
 def test_every_choice_of_overlays_merges_to_what_the_specification_allows(
     files: tuple[str, ...],
 ) -> None:
