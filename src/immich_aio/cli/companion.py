@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from immich_aio.cli.companion_refresh import refresh_features
+from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.companion import Companion, CompanionConfig, Features
 from immich_aio.settings import Settings
+from immich_aio.upstream.immich_api import ImmichApi
 
 
 def companion_of(settings: Settings) -> Companion:
@@ -14,6 +17,8 @@ def companion_of(settings: Settings) -> Companion:
     return Companion(config, features(settings))
 
 
-def features(_settings: Settings) -> Features:
+def features(settings: Settings) -> Features:
     """What it does beside relaying, as far as the settings allow."""
-    return Features()
+    api = ImmichApi(settings.immich_url, settings.companion_timeout)
+    callers = Callers(api)
+    return refresh_features(settings, api, callers)

@@ -13,9 +13,6 @@ from immich_aio.errors import UnavailableError
 from immich_aio.settings import Settings
 from immich_aio.upstream.immich_ml import ImmichMlClient
 
-IMMICHS_DEFAULT = "ViT-B-32__openai"
-"""The CLIP model of an Immich whose settings name none."""
-
 
 @dataclass(frozen=True, slots=True)
 class QueryVector:

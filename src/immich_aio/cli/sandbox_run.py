@@ -167,6 +167,7 @@ class _Host:
             update={
                 "immich_url": self._doors.sandbox.rstrip("/"),
                 "db_url": SecretStr(self._stand.postgres.url(DATABASE)),
+                "redis_url": SecretStr(self._stand.redis.url),
                 "search_ml_url": self._doors.gateway.rstrip("/"),
             }
         )

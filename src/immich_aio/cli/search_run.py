@@ -11,11 +11,12 @@ import psycopg
 
 from immich_aio.cli import search_output
 from immich_aio.cli.immich_database import immich_database
-from immich_aio.cli.query_vector import IMMICHS_DEFAULT, QueryVector, query_vector
+from immich_aio.cli.query_vector import QueryVector, query_vector
 from immich_aio.cli.search_filters import immich_filters
 from immich_aio.cli.search_index import ready_index
 from immich_aio.cli.search_output import Outcome
 from immich_aio.domain.asset_search import AssetFilters
+from immich_aio.domain.clip_models import IMMICHS_DEFAULT
 from immich_aio.domain.immich import Visibility
 from immich_aio.domain.search_query import SearchQuery, parse_query
 from immich_aio.domain.tasks import ClipTextTask
@@ -93,7 +94,7 @@ async def _request(
     filters = immich_filters(wish.filters, tables.shape)
     _check(filters, tables, elevated=wish.elevated)
     scope = await search_scope(
-        database, tables.shape, viewer, filters.visibility, elevated=wish.elevated
+        database, tables.shape, viewer.id, filters.visibility, elevated=wish.elevated
     )
     return SearchRequest(query=query, filters=filters, scope=scope, page=wish.page, size=wish.size)
 

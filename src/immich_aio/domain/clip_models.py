@@ -51,6 +51,8 @@ _IMMICH_NAMES: Mapping[int, str] = MappingProxyType(
         1536: "ViT-gopt-16-SigLIP2-256__webli ViT-gopt-16-SigLIP2-384__webli",
     }
 )
+IMMICHS_DEFAULT = "ViT-B-32__openai"
+"""The CLIP model of an Immich whose settings name none."""
 IMMICH_DIMENSIONS: Mapping[str, int] = MappingProxyType(
     {name: dimension for dimension, names in _IMMICH_NAMES.items() for name in names.split()}
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from immich_aio.settings.address import http_url
+from immich_aio.settings.redis_address import address_of, redis_address
 
 Network = IPv4Network | IPv6Network
 
@@ -50,6 +51,24 @@ class CompanionSettings(BaseSettings):
         "you set it for Immich, set the same here.",
     )
 
+    redis_hostname: str | None = Field(
+        None,
+        description="Where Immich's Redis runs, by Immich's own names: `redis` in Docker. Jobs for "
+        "single photos are queued there. Without it and REDIS_URL nothing can be refreshed.",
+    )
+    redis_port: int = Field(6379, ge=1, le=65535, description="Port of Immich's Redis.")
+    redis_dbindex: int = Field(0, ge=0, description="Number of the database in it.")
+    redis_username: str | None = Field(None, description="Who writes to it, where that is asked.")
+    redis_password: SecretStr | None = Field(None, description="The password, where there is one.")
+    redis_socket: str | None = Field(
+        None, description="Path of its socket, where it is reached by that. Goes before the host."
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="All of that in one: Immich's ioredis:// followed by base64, or redis://, "
+        "rediss:// or unix://. Goes before the other six. Sentinels are not followed.",
+    )
+
     @field_validator("immich_url")
     @classmethod
     def _has_no_path(cls, value: str) -> str:
@@ -63,6 +82,30 @@ class CompanionSettings(BaseSettings):
     def _are_known_networks(cls, value: str) -> str:
         _networks(value)  # raises ValueError that says what is wrong
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else SecretStr(redis_address(value.get_secret_value()))
+
+    @property
+    def queue_url(self) -> str | None:
+        """Where Immich's queues are; None where that is not set."""
+        if self.redis_url is not None:
+            return self.redis_url.get_secret_value()
+        if self.redis_hostname is None and self.redis_socket is None:
+            return None
+        password = self.redis_password.get_secret_value() if self.redis_password else None
+        return address_of(
+            {
+                "host": self.redis_hostname,
+                "port": self.redis_port,
+                "db": self.redis_dbindex,
+                "username": self.redis_username,
+                "password": password,
+                "path": self.redis_socket,
+            }
+        )
 
     @property
     def companion_proxies(self) -> tuple[Network, ...]:

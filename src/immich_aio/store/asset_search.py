@@ -7,6 +7,7 @@ from here: ``filtered`` gives joins, conditions and parameters alone.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
@@ -95,6 +96,21 @@ class AssetQueries:
         cursor = await connection.execute("\n".join(parts), selection.parameters)
         return await cursor.fetchone()
 
+    async def of_ids(
+        self,
+        connection: AsyncConnection[DictRow],
+        search: AssetSearch,
+        scope: SearchScope,
+        ids: Sequence[UUID],
+    ) -> list[DictRow]:
+        """Those of some assets that a search finds, as its pages have them; in no order."""
+        selection = self.filtered(search.filters, scope)
+        selection.conditions.append(self._sql["ids"])
+        selection.parameters["ids"] = list(ids)
+        statement = self._statement(search, selection)
+        cursor = await connection.execute(statement, selection.parameters)
+        return await cursor.fetchall()
+
     def filtered(self, filters: AssetFilters, scope: SearchScope) -> Selection:
         """What a search may and wants to see."""
         selection = Selection()
@@ -151,22 +167,22 @@ class AssetQueries:
         selection: Selection,
         order: LiteralString,
     ) -> list[DictRow]:
+        statement = self._statement(search, selection)
+        parts = (statement, self._sql["order_by"], order, self._sql["page"])
+        page = {"limit": search.size + 1, "offset": (search.page - 1) * search.size}
+        cursor = await connection.execute("\n".join(parts), selection.parameters | page)
+        return await cursor.fetchall()
+
+    def _statement(self, search: AssetSearch, selection: Selection) -> LiteralString:
+        """What is selected, with the columns that the reply shall carry."""
         columns = [self._sql["columns"]]
         if search.with_exif:
             columns.append(self._sql["exif_column"])
             selection.join(self._sql["join_exif"])  # so assets without that row are left out
         if search.with_people or (self._shape is Shape.V2_2 and search.filters.person_ids):
             columns.append(self._sql["faces_column"])
-        parts = ("select", "columns", "from_asset", "selection", "order", "page")
-        sql = {
-            "columns": ", ".join(columns),
-            "selection": selection.sql,
-            "order": self._sql["order_by"] + " " + order,
-        }
-        statement = "\n".join(sql[part] if part in sql else self._sql[part] for part in parts)
-        page = {"limit": search.size + 1, "offset": (search.page - 1) * search.size}
-        cursor = await connection.execute(statement, selection.parameters | page)
-        return await cursor.fetchall()
+        parts = (self._sql["select"], ", ".join(columns), self._sql["from_asset"], selection.sql)
+        return "\n".join(parts)
 
 
 def _given(filters: AssetFilters) -> dict[str, Any]:

@@ -130,6 +130,9 @@ asset.visibility <> 'locked'
 -- name: id
 asset.id = :id
 
+-- name: ids
+asset.id = any(:ids)
+
 -- name: library_id
 asset."libraryId" = :library_id
 

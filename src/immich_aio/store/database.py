@@ -10,6 +10,14 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+_NOTICE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A server that is gone without a word is noticed after a minute, not after hours."""
+
 
 class Database:
     """Connections whose rows are dictionaries by column name; times are in UTC, as Immich's are.
@@ -17,24 +25,27 @@ class Database:
     Compiling queries (jit) is off: it takes longer than any query of ours.
     """
 
-    def __init__(self, url: str, max_connections: int = 10) -> None:
+    def __init__(self, url: str, max_connections: int = 10, patience: float = 30.0) -> None:
+        """``patience`` is how many seconds anybody waits for a connection."""
         self.url = url
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
             min_size=1,
             max_size=max_connections,
+            timeout=patience,
             open=False,
             check=AsyncConnectionPool.check_connection,
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
                 "options": "-c timezone=UTC -c jit=off",
+                **_NOTICE,
             },
         )
 
     async def open(self) -> None:
         """Connect; raises psycopg's errors where that is not possible."""
-        await self._pool.open(wait=True)
+        await self._pool.open(wait=True, timeout=self._pool.timeout)
 
     async def close(self) -> None:
         """Close all connections."""

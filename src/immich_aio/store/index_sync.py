@@ -74,7 +74,15 @@ class _Look:
 class IndexSync:
     """Follows Immich for one process; several may, for they keep apart by the index's lock."""
 
-    def __init__(self, database: Database, tables: ImmichTables, segmenter: Segmenter) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tables: ImmichTables,
+        segmenter: Segmenter,
+        advance: Advance = lambda _done, _total: None,
+    ) -> None:
+        """``advance`` is told how far it is whenever the index is made anew by itself."""
+        self._advance = advance
         self._database = database
         self._segmenter = segmenter
         self._sql = NamedSql(resources.files(__package__) / "index_sync.sql", tables.shape)
@@ -151,7 +159,7 @@ class IndexSync:
             else:
                 failures = 0
                 _log(report)
-            await asyncio.sleep(_pause(interval, time.monotonic() - began, failures))
+            await asyncio.sleep(pause(interval, time.monotonic() - began, failures))
 
     async def _current_activity(self) -> str:
         """What is another text as soon as any transaction has written anything."""
@@ -161,12 +169,12 @@ class IndexSync:
     async def _follow(self, index: TextIndex, *, sweep: bool) -> SyncReport:
         state = await index.state()
         if not state.is_made_by(self._segmenter.name):
-            return await self._rebuild(index, lambda _done, _total: None)
+            return await self._rebuild(index, self._advance)
         look = await self._look(index, state, sweep=sweep)
         if len(look.ids) > MANY and not look.is_sweep:
             look = await self._look(index, state, sweep=True)  # which of them have truly changed
         if len(look.ids) > MANY and len(look.ids) * FASTER > await self._total(index.connection):
-            return await self._rebuild(index, lambda _done, _total: None)
+            return await self._rebuild(index, self._advance)
         return await self._take_over(index, look)
 
     async def _look(self, index: TextIndex, state: State, *, sweep: bool) -> _Look:
@@ -259,7 +267,7 @@ def _reading(row: DictRow) -> Reading:
     return Reading(row["assetId"], row["text"], row["confidence"] or 0.0, row["signature"])
 
 
-def _pause(interval: float, took: float, failures: int) -> float:
+def pause(interval: float, took: float, failures: int) -> float:
     """Seconds until the next look: longer after a long one, and after several failed ones."""
     if failures:
         return max(interval, min(interval * 2.0 ** min(failures, 16), LONGEST_PAUSE))

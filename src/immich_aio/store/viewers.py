@@ -50,17 +50,17 @@ async def find_viewer(database: Database, email: str | None) -> Viewer:
 async def search_scope(
     database: Database,
     shape: Shape,
-    viewer: Viewer,
+    user_id: UUID,
     visibility: Visibility | None,
     *,
     elevated: bool,
 ) -> SearchScope:
-    """Whose assets are searched: the viewer's, and those of partners in their timeline."""
+    """Whose assets are searched: the user's, and those of partners in their timeline."""
     # Before 3.x partners were searched for locked assets as well.
     if visibility is Visibility.LOCKED and shape is not Shape.V2_2:
-        return SearchScope((viewer.id,), elevated)
-    partners = await database.rows(_SQL["timeline_partners"], user_id=viewer.id)
-    return SearchScope((viewer.id, *(row["id"] for row in partners)), elevated)
+        return SearchScope((user_id,), elevated)
+    partners = await database.rows(_SQL["timeline_partners"], user_id=user_id)
+    return SearchScope((user_id, *(row["id"] for row in partners)), elevated)
 
 
 async def labels(database: Database, ids: Sequence[UUID]) -> dict[UUID, Label]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bullmq import Queue
+from redis.asyncio import Redis
 
 PREFIX = "immich_bull"
 JOB_OPTIONS = {"attempts": 1, "removeOnComplete": True, "removeOnFail": False}
@@ -30,16 +31,34 @@ class JobCounts:
         return self.active + self.waiting + self.delayed + self.paused
 
 
+def job_id(name: str, subject: str) -> str:
+    """The id of the job that ``add_once`` adds: the same for the same, so BullMQ takes it once."""
+    return f"aio-{name}-{subject}"
+
+
 class JobQueues:
     """Adds jobs to Immich's queues, and steers them."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._url = redis_url
+    def __init__(self, redis: str | Redis) -> None:
+        self._redis = redis
         self._queues: dict[str, Queue] = {}
 
     async def add(self, queue: str, name: str, ids: Sequence[str], **data: object) -> None:
         """Queue a job of that name for every id, with what else Immich puts into its data."""
         jobs = [{"name": name, "data": {"id": one, **data}, "opts": JOB_OPTIONS} for one in ids]
+        if jobs:
+            await self._queue(queue).addBulk(jobs)
+
+    async def add_once(self, queue: str, name: str, ids: Sequence[str]) -> None:
+        """Queue a job of that name for every id whose job was not added so and is there still.
+
+        Nothing is left of one that fails: it would keep the next one out.
+        """
+        options = JOB_OPTIONS | {"removeOnFail": True}
+        jobs = [
+            {"name": name, "data": {"id": one}, "opts": options | {"jobId": job_id(name, one)}}
+            for one in ids
+        ]
         if jobs:
             await self._queue(queue).addBulk(jobs)
 
@@ -80,5 +99,5 @@ class JobQueues:
 
     def _queue(self, name: str) -> Queue:
         if name not in self._queues:
-            self._queues[name] = Queue(name, {"connection": self._url, "prefix": PREFIX})
+            self._queues[name] = Queue(name, {"connection": self._redis, "prefix": PREFIX})
         return self._queues[name]

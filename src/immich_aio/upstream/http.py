@@ -11,6 +11,7 @@ from typing import TypeVar, TypeVarTuple
 from urllib.parse import urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from immich_aio.errors import (
@@ -72,19 +73,20 @@ class HttpClient:
         *,
         data: object = None,
         json: object = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> HttpReply:
         """The whole reply, whatever its status.
 
+        ``query`` is sent as it is, and kept nowhere. Headers may be given twice, in a multidict.
         Raises UnreachableError, UpstreamError or TimeoutExceededError.
         """
-        request_id = REQUEST_ID.get()
-        if request_id:
-            headers = {HEADER: request_id, **(headers or {})}
+        all_headers = CIMultiDict(headers or {})
+        if request_id := REQUEST_ID.get():
+            all_headers.setdefault(HEADER, request_id)
+        url = URL(f"{self._target}{path}?{query}", encoded=True) if query else self._url(path)
         try:
-            sent = self._open().request(
-                method, self._url(path), data=data, json=json, headers=headers
-            )
+            sent = self._open().request(method, url, data=data, json=json, headers=all_headers)
             async with sent as response:
                 return HttpReply(response.status, response.headers, await self._body(response))
         except (TimeoutError, aiohttp.ClientError) as error:

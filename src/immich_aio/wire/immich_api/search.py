@@ -27,8 +27,12 @@ METADATA_SIZE = 250
 """How many results a page has unless the caller says so."""
 
 
-def parse_smart(body: object, shape: Shape) -> SmartSearch:
-    """Read what ``/search/smart`` is asked. Raises ImmichHttpError (400)."""
+def parse_smart(body: object, shape: Shape, *, only_known: bool = False) -> SmartSearch:
+    """Read what ``/search/smart`` is asked. Raises ImmichHttpError (400).
+
+    Immich ignores fields that it does not know. With ``only_known`` they are refused: another
+    version may know them.
+    """
     reader = BodyReader(body, shape)
     filters = _shared_filters(reader, shape)
     with_deleted, with_exif, size = _about_results(reader, SMART_SIZE)
@@ -36,7 +40,7 @@ def parse_smart(body: object, shape: Shape) -> SmartSearch:
     asset_id = reader.take_uuid("queryAssetId")
     language = _or_none(reader.take_text("language"))
     page = reader.take_int("page", 1)
-    reader.finish()
+    reader.finish(only_known=only_known)
     return SmartSearch(
         filters=AssetFilters(**filters, with_deleted=with_deleted),
         page=_or(page, 1),
@@ -48,8 +52,8 @@ def parse_smart(body: object, shape: Shape) -> SmartSearch:
     )
 
 
-def parse_metadata(body: object, shape: Shape) -> MetadataSearch:
-    """Read what ``/search/metadata`` is asked. Raises ImmichHttpError (400)."""
+def parse_metadata(body: object, shape: Shape, *, only_known: bool = False) -> MetadataSearch:
+    """Read what ``/search/metadata`` is asked; as ``parse_smart``."""
     reader = BodyReader(body, shape)
     filters = _shared_filters(reader, shape)
     with_deleted, with_exif, size = _about_results(reader, METADATA_SIZE)
@@ -58,7 +62,7 @@ def parse_metadata(body: object, shape: Shape) -> MetadataSearch:
     filters |= _metadata_filters(reader, shape)
     order = reader.take_choice("order", Order)
     page = reader.take_int("page", 1)
-    reader.finish()
+    reader.finish(only_known=only_known)
     return MetadataSearch(
         filters=AssetFilters(**filters, with_deleted=with_deleted, with_stacked=with_stacked),
         page=_or(page, 1),

@@ -57,17 +57,23 @@ class BodyReader:
         self._shape = shape
         self._issues: list[Issue] = []
         self._fields = body if isinstance(body, dict) else {}
+        self._read: set[str] = set()
         if not isinstance(body, dict):
             self._wrong_type("object", body, [])
 
-    def finish(self) -> None:
-        """Raise ImmichHttpError (400) if anything was wrong."""
+    def finish(self, *, only_known: bool = False) -> None:
+        """Raise ImmichHttpError (400) if anything was wrong.
+
+        With ``only_known`` also if there are fields that were not read, which Immich ignores.
+        """
         if self._issues:
             raise failed_validation(self._issues)
+        if only_known and (unread := self._fields.keys() - self._read):
+            raise bad_request(f"Unknown fields: {', '.join(sorted(unread))}")
 
     def take_text(self, key: str, *, nullable: bool = False, empty_is_null: bool = False) -> Text:
         """Read a text. ``empty_is_null`` is 2.x's way with some filters."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value == "" and empty_is_null and self._shape is Shape.V2_2:
             return None
         if value is _ABSENT or (value is None and nullable):
@@ -85,7 +91,7 @@ class BodyReader:
 
     def take_flag(self, key: str) -> Flag:
         """Read true or false."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if self._shape is Shape.V2_2 and isinstance(value, str) and value in ("true", "false"):
             return value == "true"
         if value is _ABSENT or isinstance(value, bool):
@@ -94,7 +100,7 @@ class BodyReader:
 
     def take_date(self, key: str) -> Date:
         """Read an ISO 8601 date and time, which must name its offset."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value is _ABSENT or (value is None and self._shape is Shape.V2_2):
             return UNSET
         # The year 0 is none for Python; PostgreSQL refuses it as well.
@@ -118,7 +124,7 @@ class BodyReader:
 
     def take_uuid(self, key: str, *, nullable: bool = False) -> UUID | Unset | None:
         """Read a UUID of version 4."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value is _ABSENT or (value is None and nullable):
             return UNSET if value is _ABSENT else None
         return self._uuid(value, [key])
@@ -138,7 +144,7 @@ class BodyReader:
         self, key: str, low: int, high: int = _SAFE, *, nullable: bool = False
     ) -> int | Unset | None:
         """Read a whole number within ``low`` … ``high``."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value is _ABSENT or (value is None and nullable):
             return UNSET if value is _ABSENT else None
         number = self._number(value, key)
@@ -152,7 +158,7 @@ class BodyReader:
 
     def take_choice(self, key: str, choices: type[Choice]) -> Choice | Unset:
         """Read one of a few words."""
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value is _ABSENT:
             return UNSET
         known = {choice.value: choice for choice in choices}
@@ -188,6 +194,10 @@ class BodyReader:
 
     # ---- Parts
 
+    def _value(self, key: str) -> object:
+        self._read.add(key)
+        return self._fields.get(key, _ABSENT)
+
     def _take_list(
         self,
         key: str,
@@ -195,7 +205,7 @@ class BodyReader:
         *,
         nullable: bool = False,
     ) -> tuple[Value, ...] | Unset | None:
-        value = self._fields.get(key, _ABSENT)
+        value = self._value(key)
         if value is _ABSENT or (value is None and nullable):
             return UNSET if value is _ABSENT else None
         if not isinstance(value, list):

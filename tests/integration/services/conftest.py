@@ -1,4 +1,4 @@
-"""One Redis for all tests of the sandbox, and a fresh miniature for each."""
+"""One Redis for all tests of services, and a fresh miniature for whoever asks for one."""
 
 from __future__ import annotations
 
