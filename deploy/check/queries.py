@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import re
 
-_FUNCTIONS = {
-    "sum", "max", "min", "avg", "count", "rate", "increase", "histogram_quantile", "by", "and", "or",
-}  # fmt: skip
+_FUNCTIONS = {"sum", "max", "min", "rate", "increase", "histogram_quantile", "by"}
 _GROUPS = re.compile(r"\bby\s*\(([^)]*)\)")
 _MATCHERS = re.compile(r"\{([^}]*)\}")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")

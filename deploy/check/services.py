@@ -15,7 +15,11 @@ from pathlib import Path
 from deploy.check import images
 from deploy.check.compose import DEPLOY, Model
 
-PORTS = {"ai": (8060, "HTTP_PORT"), "gateway": (8080, "PORT"), "companion": (2284, "COMPANION_PORT")}
+PORTS = {
+    "ai": (8060, "HTTP_PORT"),
+    "gateway": (8080, "PORT"),
+    "companion": (2284, "COMPANION_PORT"),
+}
 """The port of each service in its container, and the setting that moves it."""
 
 FOLDERS = ("SPILL_FOLDER", "CLIP_DOWNLOAD_ROOT", "FACES_DOWNLOAD_ROOT", "HOME")
@@ -52,7 +56,10 @@ class Stack:
 
     @contextlib.contextmanager
     def running(self, name: str, program: Path | None = None) -> Iterator[None]:
-        """Start one, with ``program`` as its immich-aio; it must become healthy, as its image asks."""
+        """Start one, with ``program`` as its immich-aio; it must become healthy, as its image asks.
+
+        Raises AssertionError, with its log, where it does not.
+        """
         work = self.folder / name
         for folder in FOLDERS:
             (work / folder.lower()).mkdir(parents=True)

@@ -133,9 +133,7 @@ WORK = Row(
             "Time by task, 95th percentile",
             (
                 Query(
-                    _quantile(
-                        0.95, "immich_aio_gateway_stage_seconds", "task, stage", ""
-                    ),
+                    _quantile(0.95, "immich_aio_gateway_stage_seconds", "task, stage", ""),
                     "{{task}}: {{stage}}",
                 ),
             ),
@@ -150,7 +148,11 @@ WORK = Row(
         ),
         Panel(
             "In hand, by backend",
-            (Query("sum by (backend, task) (immich_aio_gateway_running)", "{{backend}}: {{task}}"),),
+            (
+                Query(
+                    "sum by (backend, task) (immich_aio_gateway_running)", "{{backend}}: {{task}}"
+                ),
+            ),
             stacked=True,
         ),
         Panel(
@@ -308,7 +310,11 @@ PROCESSES = Row(
         ),
         Panel(
             "Time of a request, 95th percentile",
-            (Query(_quantile(0.95, "immich_aio_request_seconds", "job, route"), "{{job}} {{route}}"),),
+            (
+                Query(
+                    _quantile(0.95, "immich_aio_request_seconds", "job, route"), "{{job}} {{route}}"
+                ),
+            ),
             "s",
         ),
         Panel(

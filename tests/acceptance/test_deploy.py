@@ -94,7 +94,9 @@ async def test_every_panel_asks_for_metrics_and_labels_that_are_emitted(emitted:
 
 
 async def test_every_alert_asks_for_metrics_and_labels_that_are_emitted(emitted: Emitted) -> None:
-    rules = yaml.safe_load((DEPLOY / "monitoring" / "alerts.yaml").read_text())["groups"][0]["rules"]
+    rules = yaml.safe_load((DEPLOY / "monitoring" / "alerts.yaml").read_text())["groups"][0][
+        "rules"
+    ]
     for rule in rules:
         _check(rule["expr"], emitted, rule["alert"])
 
