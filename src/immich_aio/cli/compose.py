@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from immich_aio.cli.companion import companion_of
+from immich_aio.cli.companion_neighbours import Neighbours, own_gateway
 from immich_aio.cli.gateway import gateway_of
 from immich_aio.engines.cores import usable_cores
 from immich_aio.engines.model_files.fetcher import ModelFetcher
@@ -208,12 +209,15 @@ def product(settings: Settings, roles: frozenset[str]) -> Product:
         app = gateway_app(gateway)
         listeners.append(Listener("gateway", app, settings.host, settings.port, "PORT"))
     if "companion" in roles:
-        listeners.append(_companion_listener(settings))
+        neighbours = Neighbours(
+            engines.clip if engines else None, own_gateway(settings) if gateway else None
+        )
+        listeners.append(_companion_listener(settings, neighbours))
     return Product(tuple(listeners), tuple(parts), tuple(fetchers), gateway)
 
 
-def _companion_listener(settings: Settings) -> Listener:
-    app = companion_app(companion_of(settings))
+def _companion_listener(settings: Settings, neighbours: Neighbours) -> Listener:
+    app = companion_app(companion_of(settings, neighbours))
     return Listener("companion", app, settings.host, settings.companion_port, "COMPANION_PORT")
 
 

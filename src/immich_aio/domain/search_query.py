@@ -55,10 +55,16 @@ class _Mark(Enum):
     OR = "or"
 
 
+def after_prefix(text: str) -> str | None:
+    """What follows ``ocr:``; None where that is not how a text begins."""
+    prefix = _PREFIX.match(text)
+    return text[prefix.end() :] if prefix else None
+
+
 def parse_query(text: str) -> SearchQuery:
     """Take a query apart."""
-    prefix = _PREFIX.match(text)
-    asked = text[prefix.end() :] if prefix else text
+    after = after_prefix(text)
+    asked = text if after is None else after
     asked = asked.replace("\0", " ").strip()
     wanted: list[Term | _Mark] = []
     excluded: list[Term] = []
@@ -73,7 +79,7 @@ def parse_query(text: str) -> SearchQuery:
     return SearchQuery(
         tuple(clauses[:MAX_TERMS]),
         tuple(excluded[:MAX_TERMS]),
-        text_only=prefix is not None,
+        text_only=after is not None,
         meaning=_meaning(asked, clauses, has_operators=bool(excluded) or _is_marked(wanted)),
     )
 

@@ -74,12 +74,13 @@ class PhotoSearch:
     ) -> SearchPage:
         """One page. ``embedding`` is the meaning of the query; without it only texts count.
 
+        The first is of what there is now; others go on from what was found then, for a minute.
         Raises BadInputError where it is of another length than Immich's vectors.
         """
         vector = self._spelled(embedding)
         wanted = request.offset + request.size + 1
         key = (request.query, request.filters, request.scope, vector)
-        result = self._results.get(key)
+        result = self._results.get(key) if request.page > 1 else None
         if result is None or not _serves(result, wanted):
             if request.page > 1:  # whoever turns pages will turn more of them
                 wanted += PAGES_AHEAD * request.size
@@ -90,7 +91,8 @@ class PhotoSearch:
             _remember(self._results, key, result)
         end = request.offset + request.size
         hits = tuple(result.hits[request.offset : end])
-        return SearchPage(hits, len(result.hits) > end, result.sought)
+        earlier = tuple(hit.asset_id for hit in result.hits[: request.offset])
+        return SearchPage(hits, len(result.hits) > end, result.sought, earlier)
 
     def _spelled(self, embedding: Sequence[float] | None) -> str | None:
         """A vector as pgvector takes it."""

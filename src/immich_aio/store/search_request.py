@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from immich_aio.domain.asset_search import AssetFilters, SearchScope
 from immich_aio.domain.ranking import Hit, Weights, rarity
@@ -50,6 +51,8 @@ class SearchPage:
     hits: tuple[Hit, ...]
     has_more: bool
     sought: Sought
+    earlier: tuple[UUID, ...] = ()
+    """What stands on the pages before, in its order."""
 
 
 @dataclass(frozen=True, slots=True)

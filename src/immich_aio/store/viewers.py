@@ -63,6 +63,12 @@ async def search_scope(
     return SearchScope((user_id, *(row["id"] for row in partners)), elevated)
 
 
+async def key_owner(database: Database, key_id: UUID) -> UUID | None:
+    """Whose an API key is, by the key's number, which is no secret."""
+    row = await database.row(_SQL["key_owner"], id=key_id)
+    return None if row is None else UUID(str(row["id"]))
+
+
 async def labels(database: Database, ids: Sequence[UUID]) -> dict[UUID, Label]:
     """The names and dates of some assets."""
     rows = await database.rows(_SQL["labels"], ids=list(ids))

@@ -11,6 +11,9 @@ WHERE partner."sharedWithId" = :user_id AND partner."inTimeline" AND "user"."del
 -- name: labels
 SELECT id, "originalFileName" AS name, "localDateTime" AS taken FROM asset WHERE id = any(:ids)
 
+-- name: key_owner
+SELECT "userId" AS id FROM api_key WHERE id = :id
+
 -- ---- Immich's settings; what is at its default does not stand there
 
 -- name: has_settings

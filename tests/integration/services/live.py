@@ -31,7 +31,7 @@ from immich_aio.domain.results import (
 )
 from immich_aio.domain.tasks import OcrOptions
 from immich_aio.engines.protocol import EngineHealth
-from immich_aio.services.http.protocol import LeanProtocol
+from immich_aio.services.http.protocol import protocol_of
 
 BOUNDARY = "a-boundary"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
@@ -195,7 +195,7 @@ class FacesDouble:
 def _config(app: ASGIApp) -> uvicorn.Config:
     """As the product's, as far as it matters to an app."""
     return uvicorn.Config(
-        app, http=LeanProtocol, log_config=None, access_log=False, proxy_headers=False
+        app, http=protocol_of(app), log_config=None, access_log=False, proxy_headers=False
     )
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
-from fastapi.staticfiles import StaticFiles
 
 from immich_aio import __version__
 from immich_aio.errors import AioError
 from immich_aio.services.ai.service import AiService, AiServiceConfig, Engines
 from immich_aio.services.http import errors
 from immich_aio.services.http.metrics import Metrics, RequestMetrics
+from immich_aio.services.http.static_files import static_files
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def create_app(config: AiServiceConfig, engines: Engines) -> FastAPI:
     )
     app.include_router(_open_routes(service, metrics))
     app.include_router(_keyed_routes(service))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", static_files(STATIC), name="static")
     app.add_middleware(RequestMetrics, metrics=metrics)
     errors.install(app)
     return app

@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from immich_aio import __version__
@@ -19,6 +18,7 @@ from immich_aio.services.companion.companion import Companion
 from immich_aio.services.companion.front import OURS, Front
 from immich_aio.services.http import errors
 from immich_aio.services.http.metrics import RequestMetrics
+from immich_aio.services.http.static_files import static_files
 
 STATIC = Path(__file__).parent / "static"
 
@@ -29,7 +29,7 @@ def create_app(companion: Companion) -> ASGIApp:
         routes=[
             Route(f"{OURS}/health", _health),
             Route(f"{OURS}/metrics", companion.metrics.page),
-            Mount(f"{OURS}/static", StaticFiles(directory=STATIC)),
+            Mount(f"{OURS}/static", static_files(STATIC)),
             *companion.features.routes,
         ],
         middleware=[Middleware(RequestMetrics, metrics=companion.metrics)],

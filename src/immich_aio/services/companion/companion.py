@@ -11,8 +11,10 @@ from typing import Protocol
 from starlette.routing import BaseRoute
 
 from immich_aio.services.companion.asked import Interceptor
-from immich_aio.services.companion.relay import Relay
+from immich_aio.services.companion.forwarding import Forwarding
+from immich_aio.services.companion.observation import Observation
 from immich_aio.services.http.metrics import Metrics
+from immich_aio.upstream.immich_pool import ConnectionPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,14 @@ class Companion:
     features: Features = field(default_factory=Features)
     metrics: Metrics = field(default_factory=lambda: Metrics("companion"))
     began: float = field(default_factory=time.monotonic)
-    relay: Relay = field(init=False)
+    pool: ConnectionPool = field(init=False)
+    forwarding: Forwarding = field(init=False)
+    observation: Observation = field(init=False)
 
     def __post_init__(self) -> None:
-        self.relay = Relay(self.config.immich_url)
+        self.pool = ConnectionPool(self.config.immich_url)
+        self.forwarding = Forwarding(self.config.proxies)
+        self.observation = Observation(self.metrics)
 
     async def start(self) -> None:
         """Begin what works in the background."""
@@ -71,4 +77,4 @@ class Companion:
         """End it, the last that was begun first."""
         for part in reversed(self.features.parts):
             await part.close()
-        await self.relay.close()
+        self.pool.close()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, Interceptor, path_of
+from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, Interceptor
 from immich_aio.services.companion.companion import Companion
+from immich_aio.services.companion.exchange import Exchange, Request
+from immich_aio.services.companion.forwarding import Header
+from immich_aio.services.companion.heads import value_of
+from immich_aio.services.companion.protocol import CompanionProtocol
 
 log = logging.getLogger(__name__)
 
@@ -19,105 +23,62 @@ OURS = "/aio"
 
 
 class Front:
-    """An ASGI app before ``pages``, which are those below ``/aio``."""
+    """Decides who answers. As an ASGI app it has our own pages; the rest is its protocol's."""
+
+    protocol = CompanionProtocol
 
     def __init__(self, companion: Companion, pages: ASGIApp) -> None:
         self._companion = companion
         self._pages = pages
+        self.pool = companion.pool
+        self.forwarding = companion.forwarding
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or begin and end with the server."""
-        if scope["type"] != "http":
-            await self._pages(scope, receive, send)
-            return
-        target = _target(scope)
-        path = path_of(target)
-        if path == OURS or path.startswith(OURS + "/"):
-            await self._pages(scope, receive, send)
-            return
-        interceptor = self._interceptor(scope["method"], path)
-        if interceptor is None:
-            await self._companion.relay.relay(scope, receive, send, target)
-        else:
-            await self._asked(interceptor, scope, receive, send, target)
+        """Answer with a page of ours, or begin and end with the server."""
+        await self._pages(scope, receive, send)
 
-    def _interceptor(self, method: str, path: str) -> Interceptor | None:
+    def is_ours(self, path: str) -> bool:
+        """Whether a path, as ``path_of`` gives it, is none of Immich's."""
+        return path.startswith(OURS) and (path == OURS or path[len(OURS)] == "/")
+
+    def interceptor(self, request: Request) -> Interceptor | None:
+        """Who may answer in Immich's place."""
         for one in self._companion.features.interceptors:
-            if one.concerns(method, path):
-                return one
+            if one.concerns(request.method, request.path):
+                return one if _can_be_read(request.headers) and not request.upgrade else None
         return None
 
-    async def _asked(
-        self, interceptor: Interceptor, scope: Scope, receive: Receive, send: Send, target: str
-    ) -> None:
-        read = await _read_ahead(scope, receive)
+    async def answer(self, interceptor: Interceptor, asked: Asked) -> Response | Instead | None:
+        """What it says; None where it fails, for then Immich answers."""
+        observed = self._companion.observation
+        began = time.perf_counter()
         answer: Response | Instead | None = None
-        if read.whole is not None:
-            client = scope["client"][0] if scope["client"] else None
-            asked = Asked(
-                scope["method"], path_of(target), target, Headers(scope=scope), read.whole, client
-            )
-            answer = await self._answer(interceptor, asked)
-        if isinstance(answer, Response):
-            await answer(scope, receive, send)
-        elif answer is None:
-            await self._companion.relay.relay(scope, read.again(receive), send, target)
-        else:
-            path, mark, query = target.partition("?")
-            await self._companion.relay.relay(
-                scope, receive, send, (answer.path or path) + mark + query, answer.body
-            )
-
-    async def _answer(self, interceptor: Interceptor, asked: Asked) -> Response | Instead | None:
         try:
             async with asyncio.timeout(self._companion.config.timeout):
-                return await interceptor.answer(asked)
+                answer = await interceptor.answer(asked)
         except TimeoutError:
-            log.warning("%s %s took too long; Immich answers.", asked.method, asked.path)
+            observed.failed(interceptor, "timeout")
+            log.warning("%s %s took us too long; Immich answers.", asked.method, asked.path)
         except Exception:
-            log.exception("%s %s failed; Immich answers.", asked.method, asked.path)
-        return None
+            observed.failed(interceptor, "error")
+            log.exception("%s %s failed here; Immich answers.", asked.method, asked.path)
+        else:
+            observed.answered(interceptor, asked, answer, time.perf_counter() - began)
+        return answer
+
+    def relayed(self, exchange: Exchange, status: int) -> None:
+        """A reply of Immich's has begun."""
+        self._companion.observation.relayed(exchange, status)
+
+    def unreachable(self, exchange: Exchange, why: str) -> None:
+        """Immich gave none."""
+        self._companion.observation.unreachable(exchange, why)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was read of a body before it was decided who answers."""
-
-    messages: tuple[Message, ...]
-    whole: bytes | None
-
-    def again(self, receive: Receive) -> Receive:
-        """A ``receive`` that gives it once more, and then what follows."""
-        left = list(self.messages)
-
-        async def receiving() -> Message:
-            return left.pop(0) if left else await receive()
-
-        return receiving
-
-
-async def _read_ahead(scope: Scope, receive: Receive) -> _Read:
-    if not _is_json(Headers(scope=scope)):
-        return _Read((), None)
-    messages, size, more = [], 0, True
-    while more and size <= MAX_BODY:
-        message = await receive()
-        messages.append(message)
-        if message["type"] == "http.disconnect":
-            return _Read(tuple(messages), None)
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    whole = None if more else b"".join(message.get("body", b"") for message in messages)
-    return _Read(tuple(messages), whole)
-
-
-def _is_json(headers: Headers) -> bool:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    return kind == "application/json" and encoding == "identity"
-
-
-def _target(scope: Scope) -> str:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope["query_string"]
-    return (raw + (b"?" + query if query else b"")).decode("latin-1")
+def _can_be_read(headers: Sequence[Header]) -> bool:
+    """Whether a body is JSON, and not known to be longer than is read ahead."""
+    kind = value_of(headers, b"content-type").partition(b";")[0].strip().lower()
+    encoding = value_of(headers, b"content-encoding").strip().lower()
+    length = value_of(headers, b"content-length")
+    fits = not length.isdigit() or int(length) <= MAX_BODY
+    return kind == b"application/json" and encoding in (b"", b"identity") and fits

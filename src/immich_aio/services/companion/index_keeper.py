@@ -7,7 +7,6 @@ as ever.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -121,7 +120,7 @@ class IndexKeeper:
         self._parts: SearchParts | None = None
         self._sync: IndexSync | None = None
         self._task: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
+        self._check: asyncio.Task[None] | None = None
         self._is_suspected = False
         first = State.CONNECTING if config.database_url else State.OFF
         reason = (
@@ -164,7 +163,7 @@ class IndexKeeper:
         if isinstance(error, (TimeoutError, *AWAY)) and self.is_ready:
             self._is_suspected = True
             self._set(state=State.AWAY, reason=_said(error))
-            self._woken.set()
+            self._check = asyncio.create_task(self._until_it_answers())
 
     async def start(self) -> None:
         """Begin in the background."""
@@ -176,6 +175,23 @@ class IndexKeeper:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task], timeout=PATIENCE)
+        if self._check is not None:
+            self._check.cancel()
+
+    async def _until_it_answers(self) -> None:
+        """Try to connect, for the keeper itself may be at something long."""
+        while self._is_suspected:
+            try:
+                await _try(str(self._config.database_url))
+            except (TimeoutError, psycopg.Error, OSError):
+                await asyncio.sleep(RETRY)
+            else:
+                self._trust()
+
+    def _trust(self) -> None:
+        self._is_suspected = False
+        if self._parts is not None:
+            self._set(state=State.READY, reason="")
 
     async def _keep(self, url: str) -> None:
         """For ever: connect, look, follow; and anew after whatever went wrong."""
@@ -243,15 +259,14 @@ class IndexKeeper:
             PhotoSearch(database, tables, segmenter, options),
             Explainer(database, tables, options.weights),
         )
-        self._is_suspected = False
-        self._set(state=State.READY, reason="", segmenter=segmenter.name)
+        self._set(segmenter=segmenter.name)
+        self._trust()
         _LOG.info("Search works: the text index is there, and follows Immich.")
 
     async def _follow(self, database: Database, tables: ImmichTables, sync: IndexSync) -> None:
         """Until the tables have changed; or the database is away, which is an error."""
         guarded = time.monotonic()
         while True:
-            self._woken.clear()
             began = time.monotonic()
             self._heard(await self._looked(database, sync))
             if time.monotonic() - guarded > GUARD:
@@ -259,8 +274,7 @@ class IndexKeeper:
                 if await immich_tables(database) != tables:
                     return
             rest = pause(self._config.interval, time.monotonic() - began, failures=0)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), rest)
+            await asyncio.sleep(rest)
 
     async def _looked(self, database: Database, sync: IndexSync) -> SyncReport:
         try:
@@ -270,10 +284,9 @@ class IndexKeeper:
             raise
 
     def _heard(self, report: SyncReport) -> None:
-        status, self._is_suspected = self._status, False
+        status = self._status
+        self._trust()
         self._set(
-            state=State.READY,
-            reason="",
             looked_at=datetime.now(UTC),
             written=status.written + report.written,
             removed=status.removed + report.removed,

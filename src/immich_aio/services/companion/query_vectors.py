@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from immich_aio.domain.clip_models import mismatch
+from immich_aio.domain.routes import Rule
 from immich_aio.domain.tasks import ClipTextTask
 from immich_aio.engines.protocol import ClipBackend
 from immich_aio.errors import AioError, BadInputError
@@ -58,6 +59,7 @@ class QueryVectors:
         self._kept: OrderedDict[tuple[ClipTextTask, str], tuple[float, Sequence[float]]]
         self._kept = OrderedDict()
         self._resting_until = 0.0
+        self._told = ""
 
     async def of(self, task: ClipTextTask, text: str) -> QueryVector:
         """The vector of a text."""
@@ -76,6 +78,7 @@ class QueryVectors:
             return self._failed(f"no vector of the query came within {self._seconds:g} s")
         except AioError as error:
             return self._failed(error.message.removesuffix("."))
+        self._told = ""
         self._keep((task, text), vector)
         return QueryVector(vector)
 
@@ -85,7 +88,9 @@ class QueryVectors:
             await self._encoder.close()
 
     def _failed(self, reason: str) -> QueryVector:
-        _LOG.warning("A search goes without the meaning of its words: %s.", reason)
+        if reason != self._told:
+            _LOG.warning("Searches go without the meaning of their words: %s.", reason)
+        self._told = reason
         return QueryVector(None, reason)
 
     def _keep(self, key: tuple[ClipTextTask, str], vector: Sequence[float]) -> None:
@@ -112,13 +117,19 @@ class AskedServer:
 
 
 class AskedEngine:
-    """An engine of this process, which is not ours to close."""
+    """An engine of this process, which is not ours to close.
 
-    def __init__(self, engine: ClipBackend) -> None:
+    It answers for those of Immich's models that ``rule`` is about.
+    """
+
+    def __init__(self, engine: ClipBackend, rule: Rule) -> None:
         self._engine = engine
+        self._rule = rule
 
     async def vector(self, task: ClipTextTask, text: str) -> Sequence[float]:
         """See ``TextEncoder``. Raises BadInputError where Immich's model is another than ours."""
+        if not self._rule.matches(task):
+            raise BadInputError(f"CLIP_MODEL does not answer to Immich's model {task.model}.")
         embedding = await self._engine.encode_text(text)
         if wrong := mismatch(task.model, self._engine.model().name, len(embedding.vector)):
             raise BadInputError(wrong)

@@ -19,9 +19,10 @@ from starlette.responses import JSONResponse, Response
 
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.refresh import JOBS, Refresh
-from immich_aio.errors import AioError, UnauthorizedError, UnavailableError
+from immich_aio.errors import AioError, UnavailableError
 from immich_aio.services.companion.asked import Asked
 from immich_aio.services.companion.caller import Callers
+from immich_aio.services.companion.page_door import PageDoor
 from immich_aio.services.companion.refreshes import Begun, Refreshes
 from immich_aio.upstream.immich_api import Credentials, ImmichApi
 from immich_aio.wire.immich_api.errors import ImmichHttpError, bad_request, error_body, forbidden
@@ -114,18 +115,13 @@ class RefreshJobs:
 class RefreshProgress:
     """``GET /aio/api/refreshes/{id}``, for whoever began it."""
 
-    def __init__(self, callers: Callers, refreshes: Refreshes) -> None:
-        self._callers = callers
+    def __init__(self, door: PageDoor, refreshes: Refreshes) -> None:
+        self._door = door
         self._refreshes = refreshes
 
     async def answer(self, request: Request) -> Response:
         """How far it is."""
-        credentials = Credentials.of(
-            request.headers.items(), request.scope["query_string"].decode("latin-1")
-        )
-        caller = await self._callers.known_by(credentials)
-        if caller is None:
-            raise UnauthorizedError("Log in to Immich first.")
+        caller = await self._door.user(request)
         begun = self._refreshes.of(request.path_params["id"], caller.user_id)
         if begun is None:
             raise HTTPException(404, "No such refresh is known; the companion was restarted since.")

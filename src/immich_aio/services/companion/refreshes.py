@@ -88,13 +88,6 @@ class Refreshes:
             "paused": far.waiting > 0 and await self._jobs.is_paused(job.queue),
         }
 
-    async def start(self) -> None:
-        """Nothing begins before somebody asks."""
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._jobs.close()
-
     def _remember(self, begun: Begun) -> None:
         self._begun[begun.id] = begun
         self._photos += len(begun.ids)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from immich_aio.domain.asset_search import AssetFilters, AssetSearch, SearchScope
+from immich_aio.domain.asset_search import AssetFilters, AssetSearch
 from immich_aio.domain.clip_models import IMMICHS_DEFAULT
 from immich_aio.domain.search_query import SearchQuery
 from immich_aio.domain.tasks import ClipTextTask
@@ -40,9 +42,9 @@ class Found:
     """What a search came to."""
 
     page: SearchPage
-    scope: SearchScope
     parts: SearchParts
     """What it was done with."""
+    request: SearchRequest
     reason: str = ""
     """Why meaning did not count, where it should have."""
 
@@ -51,15 +53,16 @@ class Found:
         """Whether texts were looked for; where there are no words, all photos have been given."""
         return not self.page.sought.text.is_empty
 
-    async def rows(self, search: AssetSearch) -> list[DictRow]:
-        """The page's assets as ``search`` wants them, in no order.
+    async def rows(self, search: AssetSearch, ids: Sequence[UUID] | None = None) -> list[DictRow]:
+        """The page's assets, or these, as ``search`` finds them in the caller's name; in no order.
 
         Results are kept for the next page. What was locked, deleted or taken away meanwhile is not
         among these.
         """
-        ids = [hit.asset_id for hit in self.page.hits]
+        if ids is None:
+            ids = [hit.asset_id for hit in self.page.hits]
         async with self.parts.database.connection() as connection:
-            return await self.parts.queries.of_ids(connection, search, self.scope, ids)
+            return await self.parts.queries.of_ids(connection, search, self.request.scope, ids)
 
 
 class Searcher:
@@ -98,7 +101,7 @@ class Searcher:
         except BadInputError as error:  # it is of another length than Immich's
             vector = QueryVector(None, error.message)
             page = await parts.search.page(request)
-        return Found(page, scope, parts, vector.reason)
+        return Found(page, parts, request, vector.reason)
 
     async def _vector(self, parts: SearchParts, wish: Wish) -> QueryVector:
         if wish.query.text_only or not wish.query.meaning.strip():

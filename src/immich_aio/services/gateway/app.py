@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from immich_aio.services.gateway.front import PREDICT, Front
@@ -20,6 +19,7 @@ from immich_aio.services.gateway.openapi import description
 from immich_aio.services.gateway.status import status_of
 from immich_aio.services.http import errors
 from immich_aio.services.http.metrics import RequestMetrics
+from immich_aio.services.http.static_files import static_files
 
 STATIC = Path(__file__).parent / "static"
 PAGE_HEADERS = {
@@ -44,7 +44,7 @@ def create_app(gateway: Gateway) -> ASGIApp:
             Route("/status", status),
             Route("/metrics", gateway.metrics.page),
             Route("/openapi.json", _description),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Mount("/static", static_files(STATIC)),
         ],
         middleware=[Middleware(RequestMetrics, metrics=gateway.metrics)],
         lifespan=_lifespan(gateway),

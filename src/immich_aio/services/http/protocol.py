@@ -5,10 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 AHEAD = 1024 * 1024
 """Bytes of a body that are taken in before its reader wants them: a photo as Immich sends it."""
+
+
+def protocol_of(app: ASGIApp) -> type[asyncio.Protocol]:
+    """How connections to this app are read: as it says itself, or leaner than uvicorn does."""
+    own: type[asyncio.Protocol] = getattr(app, "protocol", LeanProtocol)
+    return own
 
 
 class LeanProtocol(HttpToolsProtocol):

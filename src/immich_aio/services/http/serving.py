@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from immich_aio.errors import BadInputError
-from immich_aio.services.http.protocol import LeanProtocol
+from immich_aio.services.http.protocol import protocol_of
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 def _config(listener: Listener, log_level: str) -> uvicorn.Config:
     return uvicorn.Config(
         listener.app,
-        http=LeanProtocol,
+        http=protocol_of(listener.app),
         log_level="warning" if log_level == "info" else log_level,
         log_config=None,
         access_log=False,

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from immich_aio.cli.companion_refresh import refresh_features
+from immich_aio.cli.companion_refresh import queues_of, refresh_features
+from immich_aio.errors import UnavailableError
 from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.companion import Companion, CompanionConfig
@@ -34,11 +35,15 @@ QUEUES = {"refresh-ocr": "ocr", "refresh-smart-search": "smartSearch"}
 async def companion_of(immich: str, **settings: SecretStr | None) -> AsyncIterator[str]:
     """A companion that refreshes, before the Immich of that address."""
     api = ImmichApi(immich, 5)
-    features = refresh_features(Settings.model_construct(**settings), api, Callers(api))
+    chosen = Settings.model_construct(**settings)
+    queues = queues_of(chosen)
+    features = refresh_features(chosen, api, Callers(api), queues)
     app = create_app(Companion(CompanionConfig(immich), features))
     async with live(app) as url:
         yield url
     await api.close()
+    if not isinstance(queues, UnavailableError):
+        await queues.close()
 
 
 def stores(mini: Mini) -> dict[str, SecretStr | None]:

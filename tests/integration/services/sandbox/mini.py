@@ -77,6 +77,7 @@ class Mini:
     miniature: Miniature
     names: dict[str, UUID] = field(default_factory=dict)
     """Assets, albums, tags and persons that were made, by name."""
+    users: dict[str, User] = field(default_factory=dict)
 
     @property
     def old(self) -> bool:
@@ -127,7 +128,8 @@ class Mini:
             "add_key", hash=token_hash(key), name="all", user_id=made, permissions=["all"]
         )
         await self.data.run("add_session", hash=token_hash(token), user_id=made)
-        return User(made, f"{name}@example.com", key, token)
+        self.users[name] = User(made, f"{name}@example.com", key, token)
+        return self.users[name]
 
     async def key(self, user: User, *permissions: str) -> dict[str, str]:
         """Headers of a request with a key that may do only that."""

@@ -1,0 +1,299 @@
+"""A caller's connection: requests are read once, and go to Immich, to an interceptor, or to us.
+
+Most are Immich's, and those go through without a task, a queue or a copy of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from starlette.types import ASGIApp
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from immich_aio.services.companion.asked import path_of
+from immich_aio.services.companion.exchange import Exchange, Request
+from immich_aio.services.companion.forwarding import Origin
+from immich_aio.services.companion.held import Held
+from immich_aio.services.companion.refusals import (
+    HEAD_TOO_LARGE,
+    HEAD_TOO_SLOW,
+    MALFORMED,
+    unreachable,
+)
+from immich_aio.services.http.protocol import LeanProtocol
+
+if TYPE_CHECKING:
+    from immich_aio.services.companion.front import Front
+
+MAX_HEAD = 64 * 1024
+"""Bytes of the largest head; Immich itself refuses more than a quarter of that."""
+
+HEAD_SECONDS = 60.0
+"""In which a connection must have told what it wants."""
+
+
+class CompanionProtocol(LeanProtocol):
+    """uvicorn's protocol for what is ours, and a relay for everything else."""
+
+    front: Front
+    cycle: Any
+    """The request that is read at the moment: an exchange of ours, or a cycle of uvicorn's."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401  # uvicorn's own
+        super().__init__(*args, **more)
+        self.front = self.config.app  # type: ignore[assignment]  # the app that brought us
+        self._current: Any = None
+        self._pipe: Exchange | None = None
+        self._origin = Origin(b"")
+        self._in_head = True
+        self._head_size = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    # ---- What the event loop calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A caller is there."""
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else None
+        self._origin = self.front.forwarding.origin(peer, self.scheme or "http")
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller has gone, and with it every wish for a reply."""
+        self._forget_head_timer()
+        waiting = [cycle for cycle, _ in self.pipeline]
+        for one in (self._current, self.cycle, *waiting):
+            if isinstance(one, Exchange):
+                one.caller_gone()
+            elif one is not None and not one.response_complete:
+                one.disconnected = True
+                one.message_event.set()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Something of a request, or of what a WebSocket carries."""
+        self._unset_keepalive_if_required()
+        if self._pipe is not None:
+            if not self._pipe.response_complete:
+                self._pipe.body(data)
+            return
+        if self._in_head:
+            self._head_size += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._upgraded(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(MALFORMED)
+        else:
+            if self._in_head:
+                self._await_head()
+
+    def pause_writing(self) -> None:
+        """The caller is slow."""
+        super().pause_writing()
+        if isinstance(self._current, Exchange):
+            self._current.caller_full()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        super().resume_writing()
+        if isinstance(self._current, Exchange):
+            self._current.caller_drained()
+
+    def shutdown(self) -> None:
+        """The server ends: a WebSocket would never end by itself."""
+        if self._pipe is not None:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    # ---- What the parser calls
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_size = 0
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole: now it is decided who answers."""
+        self._in_head = False
+        self._forget_head_timer()
+        method, target = self.parser.get_method().decode("ascii"), self.url
+        path = path_of(target.decode("latin-1"))
+        if self.front.is_ours(path):
+            super().on_headers_complete()
+            return
+        version = self.parser.get_http_version()
+        request = Request(method, target, version, self.headers, self._origin, path)
+        if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
+            request = replace(request, upgrade=not request.has_body)
+        keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        self._take_up(self._exchange(request, keep_alive=keep_alive))
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of its body has come."""
+        if not isinstance(self.cycle, Exchange):
+            super().on_body(body)
+        elif not self.cycle.response_complete:
+            self.cycle.body(body)
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        if not isinstance(self.cycle, Exchange):
+            super().on_message_complete()
+        elif not self.cycle.response_complete:
+            self.cycle.body_ends()
+
+    def on_response_complete(self) -> None:
+        """A reply is whole: the next request on this connection has its turn."""
+        super().on_response_complete()
+        if not self.pipeline and self.cycle.response_complete:
+            self._current = None
+
+    # ---- What an exchange calls: see ``Caller``
+
+    def write(self, data: bytes) -> None:
+        """See ``Caller``."""
+        self.transport.write(data)
+
+    def pause(self, exchange: Exchange) -> None:
+        """See ``Caller``. What is read at the moment is the body of the last request."""
+        if exchange is self.cycle:
+            self.flow.pause_reading()
+
+    def resume(self, exchange: Exchange) -> None:
+        """See ``Caller``."""
+        if exchange is self.cycle:
+            self.flow.resume_reading()
+
+    def begun(self, exchange: Exchange, status: int) -> None:
+        """See ``Caller``."""
+        self.front.relayed(exchange, status)
+
+    def finished(self, exchange: Exchange) -> None:
+        """See ``Caller``."""
+        if exchange.is_pipe or not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def failed(self, exchange: Exchange, why: str) -> None:
+        """See ``Caller``."""
+        self.front.unreachable(exchange, why)
+        self.write(unreachable(exchange.request, keep_alive=exchange.keep_alive))
+        self.finished(exchange)
+
+    def hang_up(self) -> None:
+        """See ``Caller``."""
+        self.transport.close()
+
+    def answer(self, exchange: Exchange, response: ASGIApp) -> None:
+        """Answer in Immich's place, as one of our own pages is answered."""
+        exchange.response_complete = True
+        cycle = RequestResponseCycle(
+            scope=_scope(exchange.request),
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=exchange.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        if self.cycle is exchange:
+            self.cycle = cycle
+        self._start_asgi_task(cycle, response)  # type: ignore[arg-type]  # Starlette's own type
+
+    # ----
+
+    def _exchange(self, request: Request, *, keep_alive: bool) -> Exchange:
+        interceptor = self.front.interceptor(request)
+        if interceptor is None:
+            return Exchange(request, self, self.front.pool, keep_alive=keep_alive)
+        ask = functools.partial(self.front.answer, interceptor)
+        return Held(request, self, self.front.pool, ask, keep_alive=keep_alive)
+
+    def _take_up(self, exchange: Exchange) -> None:
+        """Begin with it, or have it wait until those before it are answered."""
+        before, self.cycle = self.cycle, exchange
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: Any, app: ASGI3Application) -> None:  # noqa: ANN401  # either kind
+        """See uvicorn, which calls it too: when the turn of one that waited has come."""
+        self._current = cycle
+        if isinstance(cycle, Exchange):
+            cycle.start()
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _upgraded(self, rest: bytes) -> None:
+        """What follows is HTTP no more, if it is to be a WebSocket."""
+        if isinstance(self.cycle, Exchange) and self.cycle.request.upgrade:
+            self._pipe = self.cycle
+        elif not isinstance(self.cycle, Exchange) and self._should_upgrade():
+            self.handle_websocket_upgrade()
+            return
+        if rest:
+            self.data_received(rest)
+
+    def _refuse(self, refusal: bytes) -> None:
+        """Answer a request that cannot be read, and hang up."""
+        current = self._current
+        if current is None or current.response_complete:
+            self.write(refusal)
+            self.transport.close()
+        elif self._in_head:  # those before it are answered, and nothing more is read
+            current.keep_alive = False
+            self.flow.pause_reading()
+        elif isinstance(current, Exchange):
+            current.caller_gone()
+            if not current.has_begun:
+                self.write(refusal)
+            self.transport.close()
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _await_head(self) -> None:
+        """Do not wait for the rest of a head for ever, nor take in one without end."""
+        if self._head_size > MAX_HEAD:
+            self._refuse(HEAD_TOO_LARGE)
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_never_came)
+
+    def _head_never_came(self) -> None:
+        self._head_timer = None
+        self._refuse(HEAD_TOO_SLOW)
+
+    def _forget_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _scope(request: Request) -> Any:  # noqa: ANN401  # uvicorn has a type of its own for it
+    path, _, query = request.target.partition(b"?")
+    return {
+        "type": "http",
+        "method": request.method,
+        "http_version": request.version,
+        "headers": request.headers,
+        "path": path.decode("latin-1"),
+        "raw_path": path,
+        "query_string": query,
+        "extensions": {},
+    }

@@ -1,0 +1,85 @@
+"""Connections to Immich that rest between two requests, and new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections import deque
+from urllib.parse import urlsplit
+
+from immich_aio.errors import UnreachableError
+from immich_aio.upstream.immich_connection import Connection
+
+CONNECT_SECONDS = 5.0
+MAX_IDLE = 256
+"""Connections that may rest; more were only needed for a moment."""
+
+
+class ConnectionPool:
+    """Connections to one Immich, by its address."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url = url
+        self._host = parts.hostname or ""
+        self._is_tls = parts.scheme == "https"
+        self._port = parts.port or (443 if self._is_tls else 80)
+        self._idle: deque[Connection] = deque()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    def take(self) -> Connection | None:
+        """One that rests, if there is one: the last that was used is open the longest."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and now - connection.free_since < connection.idle_seconds:
+                return connection
+            connection.abandon()
+        return None
+
+    async def connect(self) -> Connection:
+        """A new one. Raises UnreachableError."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, made = await loop.create_connection(
+                    lambda: Connection(self._free), self._host, self._port, ssl=self._context()
+                )
+        except TimeoutError:
+            raise UnreachableError(f"Immich at {self.url} cannot be reached: no answer.") from None
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            raise UnreachableError(f"Immich at {self.url} cannot be reached: {why}.") from None
+        return made
+
+    def close(self) -> None:
+        """Close those that rest."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        while self._idle:
+            self._idle.pop().abandon()
+
+    def _context(self) -> ssl.SSLContext | None:
+        if self._is_tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def _free(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.free_since = loop.time()
+        self._idle.append(connection)
+        if len(self._idle) > MAX_IDLE:
+            self._idle.popleft().abandon()
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(1, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close those that have rested for long: Immich would, at a moment of its own choice."""
+        loop = asyncio.get_running_loop()
+        rested = [one for one in self._idle if loop.time() - one.free_since >= one.idle_seconds]
+        for connection in rested:
+            self._idle.remove(connection)
+            connection.abandon()
+        self._sweeping = loop.call_later(1, self._sweep) if self._idle else None
