@@ -261,6 +261,22 @@ SEARCH = Row(
             "s",
         ),
         Panel(
+            "Requests that may be ours, by what came of them",
+            (
+                Query(
+                    "sum by (interceptor, outcome) (rate(immich_aio_companion_answers_total"
+                    "[$__rate_interval]))",
+                    "{{interceptor}}: {{outcome}}",
+                ),
+            ),
+            "ops",
+            "ours; instead: Immich was asked otherwise; passed, timeout, error: asked as it came.",
+        ),
+        Panel(
+            "Immich answers the companion",
+            (Query("min(immich_aio_companion_immich_up)"),),
+        ),
+        Panel(
             "Index: lag, and whether search works",
             (
                 Query("max(immich_aio_index_lag_seconds)", "lag in seconds"),
