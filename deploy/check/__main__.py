@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from deploy.check import compose, installed, lint, monitoring, proxies, s3
+from deploy.check import compose, dashboard, installed, lint, monitoring, proxies, s3
 
 CHECKS: dict[str, Callable[[], str]] = {
     "compose": compose.check,
@@ -14,6 +14,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "scripts": lint.scripts,
     "units": lint.units,
     "proxies": proxies.check,
+    "dashboard": dashboard.check,
     "monitoring": monitoring.check,
     "s3": s3.walk,
     "install-slim": installed.slim,

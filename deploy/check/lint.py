@@ -30,8 +30,9 @@ def units() -> str:
     here = unit.replace("/opt/immich-aio/bin/immich-aio", tool("true"))
     assert here != unit
     with tempfile.TemporaryDirectory() as made:
-        file = Path(made) / "immich-aio@gateway.service"
-        file.write_text(here)
-        said(tool("systemd-analyze"), "verify", "--man=no", file)
+        for instance in ("companion", r"gateway\x2cai"):
+            file = Path(made) / f"immich-aio@{instance}.service"
+            file.write_text(here)
+            said(tool("systemd-analyze"), "verify", "--man=no", file)
         rating = said(tool("systemd-analyze"), "security", "--offline=true", file).splitlines()[-1]
     return rating.strip(" →")

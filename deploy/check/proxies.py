@@ -36,6 +36,8 @@ ROUTES = (
     ("GET", "/api/socket.io/?transport=websocket", JSON, "immich"),
     ("POST", "/api/search/smarter", JSON, "immich"),
     ("GET", "/aiofoo.js", JSON, "immich"),
+    ("GET", "/aio/metrics", JSON, "nobody (404)"),
+    ("GET", "/AIO/Metrics/", HTML, "nobody (404)"),
 )
 
 
