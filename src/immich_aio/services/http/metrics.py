@@ -33,9 +33,9 @@ class Metrics:
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)  # memory, CPU time, open files; on Linux
-        Gauge(
-            "immich_aio_build_info", "1, by version.", ["service", "version"], registry=self.registry
-        ).labels(service, __version__).set(1)
+        labels = ["service", "version"]
+        build = Gauge("immich_aio_build_info", "1, by version.", labels, registry=self.registry)
+        build.labels(service, __version__).set(1)
         self._requests = Histogram(
             "immich_aio_request_seconds",
             "Time to answer, by service, route, method and status.",
