@@ -10,26 +10,23 @@ sides take turns, round by round; a figure is the median of the rounds' own.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
 
 from bench.ocr_client import ENTRIES
-from bench.product import Product, free_port, running
+from bench.product import Product, running, server
 from bench.relay_client import (
     Connection,
     clip_request,
     file_request,
     predict_request,
     took,
+    until_it_answers,
 )
 from immich_aio.engines.cores import cpu_name, usable_cores
 
@@ -55,26 +52,16 @@ def main(arguments: Sequence[str]) -> None:
         print(json.dumps(figures))
 
 
-@contextlib.contextmanager
-def trivial_backend() -> Iterator[str]:
-    """The backend that does nothing, in a process of its own; yields its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "bench.trivial_backend", str(port)]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])  # noqa: S603  # our own
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
 async def _relayed(rounds: int) -> dict[str, float]:
     """In front of the backend that does nothing."""
     request = [clip_request(PHOTO_BYTES)]
     added, ratios = [], []
-    with trivial_backend() as backend, running({"IMMICH_API": backend}, "gateway") as product:
+    with (
+        server("bench.trivial_backend") as backend,
+        running({"IMMICH_API": backend}, "gateway") as product,
+    ):
         for url in (backend, product.gateway):
-            await _until_it_answers(url, request[0])
+            await until_it_answers(url, request[0])
             await took(url, request, CLIENTS, 500)
         for number in range(rounds):
             alone = [await took(url, request, 1, 300) for url in (backend, product.gateway)]
@@ -119,7 +106,7 @@ async def _engine(rounds: int) -> dict[str, float]:
         with running(settings, "gateway") as product:
             sides = ((ai.ai, direct), (product.gateway, through))
             for url, requests in sides:
-                await _until_it_answers(url, requests[0])
+                await until_it_answers(url, requests[0])
                 await took(url, requests, 4, len(photos))
             for number in range(rounds):
                 # Who goes first changes, for a machine that others use may grow slower or faster.
@@ -132,19 +119,6 @@ async def _engine(rounds: int) -> dict[str, float]:
                     flush=True,
                 )
     return {"engine_ratio": round(statistics.median(ratios), 3)}
-
-
-async def _until_it_answers(url: str, request: bytes, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            await (await Connection.to(url)).ask(request)
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            await asyncio.sleep(0.1)
-        else:
-            return
 
 
 if __name__ == "__main__":

@@ -13,16 +13,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+
+HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Product:
-    """A running product: where its two services listen, and its process."""
+    """A running product: where its services listen, and its process."""
 
     gateway: str
     ai: str
+    companion: str
     process: psutil.Process
 
     @property
@@ -35,21 +39,40 @@ class Product:
 @contextlib.contextmanager
 def running(settings: dict[str, str], roles: str = "gateway,ai") -> Iterator[Product]:
     """Start the product, or a part of it, with these settings; it is stopped on leaving."""
-    gateway, ai = free_port(), free_port()
-    ports = {"HOST": "127.0.0.1", "PORT": str(gateway), "HTTP_PORT": str(ai)}
+    gateway, ai, companion = free_port(), free_port(), free_port()
+    ports = {"PORT": str(gateway), "HTTP_PORT": str(ai), "COMPANION_PORT": str(companion)}
     with tempfile.TemporaryDirectory() as empty:  # so that no .env is read
         command = [sys.executable, "-m", "immich_aio", "serve", "--roles", roles]
-        environment = {**os.environ, "LOG_LEVEL": "warning", **ports, **settings}
+        environment = {**os.environ, "LOG_LEVEL": "warning", "HOST": HOST, **ports, **settings}
         child = subprocess.Popen(command, env=environment, cwd=empty)  # noqa: S603  # our own tool
         try:
-            product = Product(
-                f"http://127.0.0.1:{gateway}", f"http://127.0.0.1:{ai}", psutil.Process(child.pid)
-            )
-            _wait(f"{product.gateway if 'gateway' in roles else product.ai}/ping", child)
+            urls = [f"http://{HOST}:{port}" for port in (gateway, ai, companion)]
+            product = Product(*urls, psutil.Process(child.pid))
+            _wait(_first_sign(product, roles), child)
             yield product
         finally:
             child.terminate()
             child.wait(60)
+
+
+@contextlib.contextmanager
+def server(module: str) -> Iterator[str]:
+    """A server in a process of its own, which takes its port as an argument; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", module, str(port)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])  # noqa: S603  # our own
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _first_sign(product: Product, roles: str) -> str:
+    """An address that answers as soon as the product does."""
+    if "gateway" in roles:
+        return f"{product.gateway}/ping"
+    return f"{product.ai}/ping" if "ai" in roles.split(",") else f"{product.companion}/aio/health"
 
 
 def free_port() -> int:

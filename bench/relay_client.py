@@ -126,3 +126,17 @@ async def took(url: str, requests: Sequence[bytes], clients: int, total: int) ->
     began = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(clients)))
     return Took(total / (time.perf_counter() - began), statistics.median(times) * 1e3)
+
+
+async def until_it_answers(url: str, request: bytes, seconds: float = 30) -> None:
+    """Wait for a server that starts."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            await (await Connection.to(url)).ask(request)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return

@@ -73,7 +73,7 @@ class Sandbox:
         assert self.process.wait(30) == 0, self.log()
         assert not list(filter(runs, processes))
         for complaint in ("Traceback", "Unclosed", "was never retrieved", "Warning:"):
-            assert complaint not in self.log()
+            assert complaint not in self.log(), self.log()
 
 
 @contextlib.contextmanager

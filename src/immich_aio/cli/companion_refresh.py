@@ -12,7 +12,7 @@ from immich_aio.services.companion.companion import Features
 from immich_aio.services.companion.front import OURS
 from immich_aio.services.companion.page_door import PageDoor
 from immich_aio.services.companion.refresh import RefreshJobs, RefreshProgress
-from immich_aio.services.companion.refreshes import Refreshes
+from immich_aio.services.companion.refreshes import CatchUp, Refreshes
 from immich_aio.settings import Settings
 from immich_aio.store.refresh import Subjects
 from immich_aio.upstream.immich_api import ImmichApi
@@ -22,10 +22,17 @@ if TYPE_CHECKING:  # of an extra, which need not be installed
 
 
 def refresh_features(
-    settings: Settings, api: ImmichApi, callers: Callers, queues: ImmichJobs | UnavailableError
+    settings: Settings,
+    api: ImmichApi,
+    callers: Callers,
+    queues: ImmichJobs | UnavailableError,
+    catch_up: CatchUp,
 ) -> Features:
-    """Refreshing, which says what is missing where it cannot work; ``queues`` are closed elsewhere."""
-    refreshes = _refreshes(settings.database_url, queues)
+    """Refreshing, which says what is missing where it cannot work.
+
+    ``queues`` are closed elsewhere; ``catch_up`` has the text index follow at once.
+    """
+    refreshes = _refreshes(settings.database_url, queues, catch_up)
     jobs = RefreshJobs(api, callers, refreshes, settings.companion_timeout)
     if isinstance(refreshes, UnavailableError):
         return Features([jobs])
@@ -51,11 +58,13 @@ def queues_of(settings: Settings) -> ImmichJobs | UnavailableError:
 
 
 def _refreshes(
-    database: str | None, queues: ImmichJobs | UnavailableError
+    database: str | None, queues: ImmichJobs | UnavailableError, catch_up: CatchUp
 ) -> Refreshes | UnavailableError:
     if database is None:
         return UnavailableError(
             "The companion does not know Immich's database. Set DB_HOSTNAME for it as Immich has "
             "it."
         )
-    return queues if isinstance(queues, UnavailableError) else Refreshes(Subjects(database), queues)
+    if isinstance(queues, UnavailableError):
+        return queues
+    return Refreshes(Subjects(database), queues, catch_up)

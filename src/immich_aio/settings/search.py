@@ -55,8 +55,9 @@ class SearchSettings(BaseSettings):
     search_ml_url: str | None = Field(
         None,
         description="Where queries get the vectors of their meaning: the gateway, or any server "
-        "that Immich itself asks. Unset, CLIP_MODEL makes them in process, or "
-        "IMMICH_API is asked; without any of them texts alone are searched.",
+        "that Immich itself asks. Unset, the companion asks the gateway of its own process; else "
+        "CLIP_MODEL makes them in process, or IMMICH_API is asked; without any of them texts alone "
+        "are searched.",
     )
     search_ml_model: str | None = Field(
         None,

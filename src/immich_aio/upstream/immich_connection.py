@@ -6,14 +6,29 @@ Nothing is kept of either: whoever has the reply says when to pause, and is told
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import httptools
 
+log = logging.getLogger(__name__)
+
 Header = tuple[bytes, bytes]
 
 BODYLESS = (204, 304)
+
+
+@dataclass(slots=True)
+class ReplyHead:
+    """The head of a reply; ``has_length`` says whether it tells its body's."""
+
+    status: int
+    reason: bytes
+    headers: list[Header]
+    has_length: bool = False
+    is_chunked: bool = False
 
 
 class Receiver(Protocol):
@@ -23,7 +38,7 @@ class Receiver(Protocol):
         """An interim reply (1xx) has come."""
         ...
 
-    def reply_begins(self, status: int, reason: bytes, headers: list[Header]) -> None:
+    def reply_begins(self, reply: ReplyHead) -> None:
         """The head of the reply has come."""
         ...
 
@@ -127,6 +142,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._become_pipe(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                log.exception("A reply could not be passed on.")
             if not self._ended:
                 self._break(f"it answered what is no HTTP ({error})")
         if self._ended:
@@ -183,8 +200,9 @@ class Connection(asyncio.Protocol):
         self._in_body = True
         self._is_final = True
         self._reusable = self._parser.should_keep_alive()
-        self._until_close = self._ends_with_the_connection(status)
-        receiver.reply_begins(status, self._reason, self._headers)
+        head = ReplyHead(status, self._reason, self._headers)
+        self._look_at(head)
+        receiver.reply_begins(head)
         if self._method == "HEAD":
             self._end()
 
@@ -208,11 +226,18 @@ class Connection(asyncio.Protocol):
         self._is_final = self._ended = self._until_close = self._is_pipe = False
         self._reusable = False
 
-    def _ends_with_the_connection(self, status: int) -> bool:
-        if status in BODYLESS or self._method == "HEAD":
-            return False
-        names = {name.lower() for name, _ in self._headers}
-        return not names & {b"content-length", b"transfer-encoding"}
+    def _look_at(self, head: ReplyHead) -> None:
+        """See how the body ends, and how long Immich keeps the connection."""
+        for name, value in head.headers:
+            match name.lower():
+                case b"content-length":
+                    head.has_length = True
+                case b"transfer-encoding":
+                    head.is_chunked = True
+                case b"keep-alive":
+                    self._note_how_long(value)
+        bodyless = head.status in BODYLESS or self._method == "HEAD"
+        self._until_close = not (bodyless or head.has_length or head.is_chunked)
 
     def _end(self) -> None:
         """The reply is whole; the parser is still at work."""
@@ -229,17 +254,14 @@ class Connection(asyncio.Protocol):
         if self._reusable and self._sent and self.is_open:
             self.used = True
             self.resume()
-            self._note_how_long()
             self._when_free(self)
         else:
             self.abandon()
 
-    def _note_how_long(self) -> None:
-        for name, value in self._headers:
-            if name.lower() == b"keep-alive":
-                seconds = value.lower().partition(b"timeout=")[2].partition(b",")[0].strip()
-                if seconds.isdigit():
-                    self.idle_seconds = max(0.0, int(seconds) - 1.0)
+    def _note_how_long(self, keep_alive: bytes) -> None:
+        seconds = keep_alive.lower().partition(b"timeout=")[2].partition(b",")[0].strip()
+        if seconds.isdigit():
+            self.idle_seconds = max(0.0, int(seconds) - 1.0)
 
     def _become_pipe(self, rest: bytes) -> None:
         self._is_pipe = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections import deque
 from urllib.parse import urlsplit
 
@@ -31,7 +32,7 @@ class ConnectionPool:
 
     def take(self) -> Connection | None:
         """One that rests, if there is one: the last that was used is open the longest."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open and now - connection.free_since < connection.idle_seconds:
@@ -67,18 +68,17 @@ class ConnectionPool:
         return self._tls
 
     def _free(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        connection.free_since = loop.time()
+        connection.free_since = time.monotonic()
         self._idle.append(connection)
         if len(self._idle) > MAX_IDLE:
             self._idle.popleft().abandon()
         if self._sweeping is None:
-            self._sweeping = loop.call_later(1, self._sweep)
+            self._sweeping = asyncio.get_running_loop().call_later(1, self._sweep)
 
     def _sweep(self) -> None:
         """Close those that have rested for long: Immich would, at a moment of its own choice."""
-        loop = asyncio.get_running_loop()
-        rested = [one for one in self._idle if loop.time() - one.free_since >= one.idle_seconds]
+        now, loop = time.monotonic(), asyncio.get_running_loop()
+        rested = [one for one in self._idle if now - one.free_since >= one.idle_seconds]
         for connection in rested:
             self._idle.remove(connection)
             connection.abandon()

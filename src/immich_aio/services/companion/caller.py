@@ -64,8 +64,7 @@ class Callers:
         TimeoutExceededError where Immich does not answer, and BadInputError for an address that
         cannot be passed on.
         """
-        query = asked.target.partition("?")[2]
-        return await self.known_by(Credentials.of(asked.headers.items(), query))
+        return await self.known_by(credentials_of(asked))
 
     async def known_by(self, credentials: Credentials) -> Caller | None:
         """As ``of``, by credentials."""
@@ -129,6 +128,11 @@ class Callers:
         if reply.status in REFUSED:
             return None
         return await self._api.read(reply, f"/api/{path}")
+
+
+def credentials_of(asked: Asked) -> Credentials:
+    """What a request has for Immich to know its caller by. Raises BadInputError."""
+    return Credentials.of(asked.headers.items(), asked.target.partition("?")[2])
 
 
 def _id(record: Mapping[str, Any]) -> UUID:

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from immich_aio.errors import UnreachableError
 from immich_aio.services.companion import html
-from immich_aio.services.companion.forwarding import Header, Origin
+from immich_aio.services.companion.caller_side import Caller, Request
+from immich_aio.services.companion.forwarding import Header
 from immich_aio.services.companion.heads import (
     CHUNKED,
+    CLOSE,
     OF_REWRITTEN,
     reply_head,
     request_head,
     switching_head,
     upgrade_head,
-    value_of,
     without,
 )
-from immich_aio.upstream.immich_connection import BODYLESS, Connection
+from immich_aio.upstream.immich_connection import BODYLESS, Connection, ReplyHead
 from immich_aio.upstream.immich_pool import ConnectionPool
 
 AHEAD = 64 * 1024
@@ -33,63 +31,6 @@ AHEAD = 64 * 1024
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """What may be asked twice: it changes nothing."""
-
-CLOSE = b"Connection: close\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request without its body; the headers' names are in lower case."""
-
-    method: str
-    target: bytes
-    version: str
-    headers: Sequence[Header]
-    origin: Origin
-    path: str
-    upgrade: bool = False
-
-    @property
-    def has_body(self) -> bool:
-        """Whether its head announces one."""
-        return any(name in (b"transfer-encoding", b"content-length") for name, _ in self.headers)
-
-    @property
-    def is_chunked(self) -> bool:
-        """Whether its body comes in chunks."""
-        return any(name == b"transfer-encoding" for name, _ in self.headers)
-
-
-class Caller(Protocol):
-    """The connection of whoever asked."""
-
-    def write(self, data: bytes) -> None:
-        """Send this."""
-        ...
-
-    def pause(self, exchange: Exchange) -> None:
-        """Send no more of the body."""
-        ...
-
-    def resume(self, exchange: Exchange) -> None:
-        """Go on with it."""
-        ...
-
-    def begun(self, exchange: Exchange, status: int) -> None:
-        """The reply has begun."""
-        ...
-
-    def finished(self, exchange: Exchange) -> None:
-        """The reply is whole."""
-        ...
-
-    def failed(self, exchange: Exchange, why: str) -> None:
-        """There will be no reply: Immich cannot be reached, or hung up before it answered."""
-        ...
-
-    def hang_up(self) -> None:
-        """What was begun cannot be ended."""
-        ...
 
 
 class Exchange:
@@ -107,7 +48,7 @@ class Exchange:
         self.is_pipe = False
         self._caller = caller
         self._pool = pool
-        self._chunked_body = request.is_chunked
+        self._chunked_body = b"transfer-encoding" in request.names
         self._chunked_reply = False
         self._pending: list[bytes] = []
         self._pending_size = 0
@@ -194,17 +135,17 @@ class Exchange:
         if self.request.version == "1.1":
             self._caller.write(reply_head(status, reason, headers, b""))
 
-    def reply_begins(self, status: int, reason: bytes, headers: list[Header]) -> None:
+    def reply_begins(self, reply: ReplyHead) -> None:
         """See ``Receiver``."""
         self._begun = True
-        self._caller.begun(self, status)
-        if status == 101:
+        self._caller.begun(self, reply.status)
+        if reply.status == 101:
             self.is_pipe = True
-            self._caller.write(switching_head(reason, headers))
-        elif self._may_be_page and html.is_page(headers):
-            self._page = _Page(status, reason, headers)
+            self._caller.write(switching_head(reply.reason, reply.headers))
+        elif self._may_be_page and html.is_page(reply.headers):
+            self._page = _Page(reply)
         else:
-            self._write_head(status, reason, headers)
+            self._write_head(reply)
 
     def reply_goes_on(self, data: bytes) -> None:
         """See ``Receiver``."""
@@ -280,10 +221,10 @@ class Exchange:
         first = (request.method, request.target, request.version)
         return request_head(first, headers, request.origin, framing)
 
-    def _write_head(self, status: int, reason: bytes, headers: Sequence[Header]) -> None:
+    def _write_head(self, reply: ReplyHead) -> None:
         framing = b""
-        bodyless = status in BODYLESS or self.request.method == "HEAD"
-        if not bodyless and not value_of(headers, b"content-length"):
+        bodyless = reply.status in BODYLESS or self.request.method == "HEAD"
+        if not bodyless and not reply.has_length:
             if self.request.version == "1.1":
                 self._chunked_reply, framing = True, CHUNKED
             else:
@@ -292,16 +233,18 @@ class Exchange:
             self.keep_alive = False
         if not self.keep_alive:
             framing += CLOSE
-        self._caller.write(reply_head(status, reason, headers, framing))
+        self._caller.write(reply_head(reply.status, reply.reason, reply.headers, framing))
 
     def _write_page(self, page: _Page) -> None:
         body = html.with_script(bytes(page.body))
-        self._write_head(page.status, page.reason, html.rewritten(page.headers, len(body)))
+        page.head.headers = html.rewritten(page.head.headers, len(body))
+        page.head.has_length = True
+        self._write_head(page.head)
         self._caller.write(body)
 
     def _write_page_as_it_is(self, page: _Page) -> None:
         self._page = None
-        self._write_head(page.status, page.reason, page.headers)
+        self._write_head(page.head)
         self.reply_goes_on(bytes(page.body))
 
     def _fail(self, why: str) -> None:
@@ -312,10 +255,8 @@ class Exchange:
 class _Page:
     """A page that is taken in, for our script is to come into it."""
 
-    def __init__(self, status: int, reason: bytes, headers: list[Header]) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
+    def __init__(self, head: ReplyHead) -> None:
+        self.head = head
         self.body = bytearray()
 
 

@@ -6,8 +6,9 @@ only where he is a proxy that Immich itself would believe; so it sees what it wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Header = tuple[bytes, bytes]
@@ -31,8 +32,10 @@ class Origin:
         """What Immich is told of a request, ready for its head; ``claims`` are its headers of
         these names, and ``host`` is what it was asked by.
         """
+        if not claims or not self.trusted:
+            return _told(self.peer, self.scheme, host)
         said: dict[bytes, bytes] = {}
-        for name, value in claims if self.trusted else ():
+        for name, value in claims:
             if name == FOR and FOR in said:
                 value = said.pop(FOR) + b", " + value  # noqa: PLW2901  # one list, in two headers
             said.setdefault(name, value)
@@ -41,7 +44,7 @@ class Origin:
         said.setdefault(PROTO, self.scheme)
         if host:
             said.setdefault(HOST, host)
-        return b"".join([b"%b: %b\r\n" % each for each in said.items()])
+        return _lines(said)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,17 @@ class Forwarding:
                 break
             address = _address(nearer)
         return address
+
+
+@lru_cache(256)
+def _told(peer: bytes, scheme: bytes, host: bytes) -> bytes:
+    """What is told of whoever says nothing of himself."""
+    said = {FOR: peer, PROTO: scheme, HOST: host}
+    return _lines({name: value for name, value in said.items() if value})
+
+
+def _lines(said: Mapping[bytes, bytes]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % each for each in said.items()])
 
 
 def _address(text: str | None) -> Address | None:

@@ -7,12 +7,14 @@ import logging
 import time
 from collections.abc import Sequence
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, Interceptor
+from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.companion import Companion
-from immich_aio.services.companion.exchange import Exchange, Request
+from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.forwarding import Header
 from immich_aio.services.companion.heads import value_of
 from immich_aio.services.companion.protocol import CompanionProtocol
@@ -20,6 +22,7 @@ from immich_aio.services.companion.protocol import CompanionProtocol
 log = logging.getLogger(__name__)
 
 OURS = "/aio"
+METRICS = f"{OURS}/metrics"
 
 
 class Front:
@@ -35,7 +38,17 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with a page of ours, or begin and end with the server."""
-        await self._pages(scope, receive, send)
+        pages = self._pages
+        if scope["type"] == "http" and scope["path"] == METRICS and not self._is_near(scope):
+            pages = Response(status_code=404)
+        await pages(scope, receive, send)
+
+    def _is_near(self, scope: Scope) -> bool:
+        """Whether somebody asks from a private network: the companion may stand open to all."""
+        claimed = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+        peer = scope["client"][0] if scope["client"] else None
+        address = self.forwarding.caller(peer, claimed)
+        return address is not None and (address.is_private or address.is_link_local)
 
     def is_ours(self, path: str) -> bool:
         """Whether a path, as ``path_of`` gives it, is none of Immich's."""

@@ -27,7 +27,8 @@ CONDITIONS = frozenset(
 OF_REWRITTEN = CONDITIONS | {b"accept-encoding", b"range"}
 """What must not be asked for where the reply will be another than Immich's."""
 
-CHUNKED = b"transfer-encoding: chunked\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+CLOSE = b"Connection: close\r\n"
 END = b"\r\n"
 UNREMOVABLE = frozenset({b"content-length", b"host", b"cookie", b"authorization"})
 """What is passed on whatever ``Connection`` says: a body's length, and who asks and for what."""

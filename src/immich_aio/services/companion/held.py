@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead
-from immich_aio.services.companion.exchange import Caller, Exchange, Request
+from immich_aio.services.companion.caller_side import Caller, Request
+from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.heads import without
 from immich_aio.upstream.immich_pool import ConnectionPool
 

@@ -7,6 +7,7 @@ as ever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ GUARD = 30.0
 """Seconds between two looks at whether Immich's tables are still as they were."""
 REFUSED = 60.0
 """Seconds after which the guard is asked again that has refused: Immich may have been updated."""
+CATCHING_UP = 0.1
+"""Seconds between two looks while somebody waits for the index to be right."""
 AWAY = (psycopg.OperationalError, PoolTimeout, OSError)
 _LOG = logging.getLogger(__name__)
 
@@ -165,6 +168,14 @@ class IndexKeeper:
             self._set(state=State.AWAY, reason=_said(error))
             self._check = asyncio.create_task(self._until_it_answers())
 
+    async def catch_up(self, seconds: float) -> None:
+        """Have what has changed until now taken over at once, as far as that takes no longer."""
+        with contextlib.suppress(TimeoutError, psycopg.Error, *AWAY):
+            async with asyncio.timeout(seconds):
+                while self._sync is not None and await self._sync.behind():
+                    await self._sync.once()
+                    await asyncio.sleep(CATCHING_UP)
+
     async def start(self) -> None:
         """Begin in the background."""
         if self._config.database_url is not None:
@@ -242,6 +253,7 @@ class IndexKeeper:
             await self._follow(database, tables, self._sync)
         finally:
             self._parts = None
+            self._set(state=State.CONNECTING)
 
     async def _make(self, database: Database, sync: IndexSync, segmenter: Segmenter) -> None:
         """Have the index made, by us or another process, where there is none of this kind."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from dataclasses import replace
+import logging
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -16,7 +16,9 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from immich_aio.services.companion.asked import path_of
-from immich_aio.services.companion.exchange import Exchange, Request
+from immich_aio.services.companion.caller_side import Request
+from immich_aio.services.companion.deadlines import Deadlines
+from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.forwarding import Origin
 from immich_aio.services.companion.held import Held
 from immich_aio.services.companion.refusals import (
@@ -30,11 +32,10 @@ from immich_aio.services.http.protocol import LeanProtocol
 if TYPE_CHECKING:
     from immich_aio.services.companion.front import Front
 
+log = logging.getLogger(__name__)
+
 MAX_HEAD = 64 * 1024
 """Bytes of the largest head; Immich itself refuses more than a quarter of that."""
-
-HEAD_SECONDS = 60.0
-"""In which a connection must have told what it wants."""
 
 
 class CompanionProtocol(LeanProtocol):
@@ -51,8 +52,11 @@ class CompanionProtocol(LeanProtocol):
         self._pipe: Exchange | None = None
         self._origin = Origin(b"")
         self._in_head = True
+        self._in_request = False
         self._head_size = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines(
+            self.loop, self.timeout_keep_alive, self._is_busy, self._too_late
+        )
 
     # ---- What the event loop calls
 
@@ -61,11 +65,11 @@ class CompanionProtocol(LeanProtocol):
         super().connection_made(transport)
         peer = self.client[0] if self.client else None
         self._origin = self.front.forwarding.origin(peer, self.scheme or "http")
-        self._await_head()
+        self._deadlines.await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller has gone, and with it every wish for a reply."""
-        self._forget_head_timer()
+        self._deadlines.close()
         waiting = [cycle for cycle, _ in self.pipeline]
         for one in (self._current, self.cycle, *waiting):
             if isinstance(one, Exchange):
@@ -78,7 +82,6 @@ class CompanionProtocol(LeanProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Something of a request, or of what a WebSocket carries."""
-        self._unset_keepalive_if_required()
         if self._pipe is not None:
             if not self._pipe.response_complete:
                 self._pipe.body(data)
@@ -89,11 +92,15 @@ class CompanionProtocol(LeanProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._upgraded(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
+            if isinstance(error, httptools.HttpParserCallbackError):
+                log.exception("A request could not be taken in.")
             self._refuse(MALFORMED)
         else:
-            if self._in_head:
-                self._await_head()
+            if self._in_head and self._head_size > MAX_HEAD:
+                self._refuse(HEAD_TOO_LARGE)
+            elif self._in_head:
+                self._deadlines.await_head()
 
     def pause_writing(self) -> None:
         """The caller is slow."""
@@ -119,13 +126,13 @@ class CompanionProtocol(LeanProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._in_request = True
         self._head_size = 0
 
     def on_headers_complete(self) -> None:
         """Its head is whole: now it is decided who answers."""
         self._in_head = False
-        self._forget_head_timer()
+        self._deadlines.head_came()
         method, target = self.parser.get_method().decode("ascii"), self.url
         path = path_of(target.decode("latin-1"))
         if self.front.is_ours(path):
@@ -134,7 +141,8 @@ class CompanionProtocol(LeanProtocol):
         version = self.parser.get_http_version()
         request = Request(method, target, version, self.headers, self._origin, path)
         if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
-            request = replace(request, upgrade=not request.has_body)
+            names = request.names
+            request.upgrade = not (b"content-length" in names or b"transfer-encoding" in names)
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
         self._take_up(self._exchange(request, keep_alive=keep_alive))
 
@@ -147,16 +155,27 @@ class CompanionProtocol(LeanProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        self._in_request = False
         if not isinstance(self.cycle, Exchange):
             super().on_message_complete()
         elif not self.cycle.response_complete:
             self.cycle.body_ends()
 
     def on_response_complete(self) -> None:
-        """A reply is whole: the next request on this connection has its turn."""
-        super().on_response_complete()
-        if not self.pipeline and self.cycle.response_complete:
-            self._current = None
+        """A reply is whole: the next request on this connection has its turn.
+
+        As uvicorn's own, but for the timer of idle connections, which is not set anew each time.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._current = None
+        self._deadlines.idle()
 
     # ---- What an exchange calls: see ``Caller``
 
@@ -177,6 +196,8 @@ class CompanionProtocol(LeanProtocol):
     def begun(self, exchange: Exchange, status: int) -> None:
         """See ``Caller``."""
         self.front.relayed(exchange, status)
+        if self.flow.write_paused:  # by the reply before it, which the caller has not taken yet
+            exchange.caller_full()
 
     def finished(self, exchange: Exchange) -> None:
         """See ``Caller``."""
@@ -268,21 +289,15 @@ class CompanionProtocol(LeanProtocol):
         else:
             self.send_400_response("Invalid HTTP request received.")
 
-    def _await_head(self) -> None:
-        """Do not wait for the rest of a head for ever, nor take in one without end."""
-        if self._head_size > MAX_HEAD:
-            self._refuse(HEAD_TOO_LARGE)
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_never_came)
+    def _is_busy(self) -> bool:
+        return self._current is not None or self._in_request
 
-    def _head_never_came(self) -> None:
-        self._head_timer = None
-        self._refuse(HEAD_TOO_SLOW)
-
-    def _forget_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _too_late(self) -> None:
+        """A head did not come in time, or nothing for long."""
+        if self._in_head and self._in_request:
+            self._refuse(HEAD_TOO_SLOW)
+        else:
+            self.transport.close()
 
 
 def _scope(request: Request) -> Any:  # noqa: ANN401  # uvicorn has a type of its own for it

@@ -10,24 +10,19 @@ KEPT = 50
 LOGGER = "immich_aio"
 
 
-class RecentErrors(logging.Handler):
+class RecentErrors:
     """The last warnings and errors of this process."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._records: deque[logging.LogRecord] = deque(maxlen=KEPT)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one."""
-        self._records.append(record)
+        self._handler = _Keeping()
 
     async def start(self) -> None:
         """Listen."""
-        logging.getLogger(LOGGER).addHandler(self)
+        logging.getLogger(LOGGER).addHandler(self._handler)
 
-    async def close(self) -> None:  # type: ignore[override]  # a handler's own closes at once
+    async def close(self) -> None:
         """Listen no more."""
-        logging.getLogger(LOGGER).removeHandler(self)
+        logging.getLogger(LOGGER).removeHandler(self._handler)
 
     def told(self) -> list[dict[str, object]]:
         """The newest first, ready for JSON."""
@@ -37,5 +32,15 @@ class RecentErrors(logging.Handler):
                 "level": record.levelname.lower(),
                 "message": record.getMessage(),
             }
-            for record in reversed(self._records)
+            for record in reversed(self._handler.records)
         ]
+
+
+class _Keeping(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: deque[logging.LogRecord] = deque(maxlen=KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        self.records.append(record)

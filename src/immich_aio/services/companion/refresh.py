@@ -23,7 +23,7 @@ from immich_aio.errors import AioError, UnavailableError
 from immich_aio.services.companion.asked import Asked
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.page_door import PageDoor
-from immich_aio.services.companion.refreshes import Begun, Refreshes
+from immich_aio.services.companion.refreshes import Begun, NothingToDoError, Refreshes
 from immich_aio.upstream.immich_api import Credentials, ImmichApi
 from immich_aio.wire.immich_api.errors import ImmichHttpError, bad_request, error_body, forbidden
 from immich_aio.wire.immich_api.validation import BodyReader
@@ -32,6 +32,8 @@ from immich_aio.wire.problem import status_of
 PATH = "/api/assets/jobs"
 HEADER = "X-Aio-Refresh"
 """In the reply: the id by which the refresh can be followed, at ``/aio/api/refreshes/{id}``."""
+SKIPPED = "X-Aio-Skipped"
+"""In a refusal: why nothing can be done, in words for the web script to translate."""
 _NAMES = {refresh.value: refresh for refresh in Refresh}
 _NO_PHOTO = {"assetIds": [], "name": "refresh-faces"}
 _IN_TIME = 0.8
@@ -66,6 +68,10 @@ class RefreshJobs:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._answer(refresh, body, asked)
+        except NothingToDoError as error:
+            response = await self._refusal(error)
+            response.headers[SKIPPED] = " ".join(why.value for why in error.reasons)
+            return response
         except ImmichHttpError as error:
             return await self._refusal(error)
         except AioError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,13 +12,16 @@ from uuid import UUID
 from immich_aio.domain.refresh import JOBS, Hindrance, Marks, Refresh, hindrance, progress
 from immich_aio.services.companion.caller import Caller
 from immich_aio.store.refresh import Subjects
-from immich_aio.wire.immich_api.errors import bad_request
+from immich_aio.wire.immich_api.errors import ImmichHttpError, bad_request
 
 if TYPE_CHECKING:  # a companion that refreshes nothing needs no Redis
     from immich_aio.upstream.immich_jobs import ImmichJobs
 
 REMEMBERED = 100_000
 """Photos whose refreshes are remembered, in all; the oldest refreshes are forgotten first."""
+INDEX_PATIENCE = 3.0
+"""Seconds that the end of a refresh waits for the text index to have the new texts."""
+CatchUp = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,21 @@ class Begun:
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
 
+class NothingToDoError(ImmichHttpError):
+    """Immich's worker would do nothing for any of the photos."""
+
+    def __init__(self, reasons: tuple[Hindrance, ...]) -> None:
+        super().__init__(400, " ".join(why.words for why in reasons))
+        self.reasons = reasons
+
+
 class Refreshes:
     """The refreshes of this process. A restart forgets them; their jobs go on without it."""
 
-    def __init__(self, subjects: Subjects, jobs: ImmichJobs) -> None:
+    def __init__(self, subjects: Subjects, jobs: ImmichJobs, catch_up: CatchUp) -> None:
         self._subjects = subjects
         self._jobs = jobs
+        self._catch_up = catch_up
         self._begun: OrderedDict[str, Begun] = OrderedDict()
         self._photos = 0
 
@@ -58,7 +70,7 @@ class Refreshes:
         possible = tuple(one for one in wanted if hindrances[one] is None)
         skipped = {one: why for one, why in hindrances.items() if why is not None}
         if skipped and not possible:
-            raise bad_request(" ".join(why.words for why in dict.fromkeys(skipped.values())))
+            raise NothingToDoError(tuple(dict.fromkeys(skipped.values())))
         job = JOBS[refresh]
         await self._jobs.add(job.queue, job.name, [str(one) for one in possible])
         begun = Begun(refresh, caller.user_id, possible, before, skipped)
@@ -77,6 +89,8 @@ class Refreshes:
         queued = {UUID(one) for one in await self._jobs.unfinished(job.queue, job.name, texts)}
         now = await self._subjects.marks(begun.refresh, begun.ids)
         far = progress(begun.before, now, begun.ids, queued)
+        if far.waiting == 0 and begun.refresh is Refresh.OCR:
+            await self._catch_up(INDEX_PATIENCE)
         hindrances = list(begun.skipped.values())
         return {
             "name": begun.refresh.value,

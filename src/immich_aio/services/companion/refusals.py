@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from immich_aio.services.companion.exchange import CLOSE, Request
+from immich_aio.services.companion.caller_side import Request
+from immich_aio.services.companion.heads import CLOSE
 
 RETRY_SECONDS = 5
 

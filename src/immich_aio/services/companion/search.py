@@ -17,7 +17,7 @@ from starlette.responses import Response
 from immich_aio.domain.immich import Visibility
 from immich_aio.errors import AioError
 from immich_aio.services.companion.asked import Asked, Instead
-from immich_aio.services.companion.caller import Caller, Callers
+from immich_aio.services.companion.caller import Caller, Callers, credentials_of
 from immich_aio.services.companion.index_keeper import IndexKeeper
 from immich_aio.services.companion.parity import Item
 from immich_aio.services.companion.search_asked import (
@@ -141,10 +141,11 @@ class SearchInterceptor:
         """The reply. Raises NotOursError where Immich should answer it as it came."""
         services = self._services
         search = self._read(kind, body)
-        caller = await services.callers.of(asked)
+        is_locked = search.search.filters.visibility is Visibility.LOCKED
+        caller = await self._caller(asked, anew=is_locked)  # it may just have been unlocked
         if caller is None or not caller.may(SEARCHING):
             raise NotOursError
-        if search.search.filters.visibility is Visibility.LOCKED and not caller.elevated:
+        if is_locked and not caller.elevated:
             raise NotOursError
         if not search.query.text_only and not await services.switch.is_on():
             raise NotOursError
@@ -153,6 +154,10 @@ class SearchInterceptor:
             return Outcome.BY_TEXT, await self._by_text(body, search, caller, found)
         items = await services.items.of(kind, search.search, caller, found)
         return Outcome.OURS, await _reply(items, search, has_more=found.page.has_more)
+
+    async def _caller(self, asked: Asked, *, anew: bool) -> Caller | None:
+        callers = self._services.callers
+        return await (callers.asked_anew(credentials_of(asked)) if anew else callers.of(asked))
 
     def _read(self, kind: Kind, body: Mapping[str, Any]) -> SearchAsked:
         tables = self._services.keeper.parts.tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from immich_aio.services.companion.page_door import PageDoor
 from immich_aio.services.companion.query_vectors import QueryVectors
 from immich_aio.services.companion.recent_errors import RecentErrors
 from immich_aio.store.viewers import clip_model_name
+from immich_aio.upstream.http import HttpClient
 from immich_aio.upstream.immich_api import ImmichApi
 
 if TYPE_CHECKING:  # where nothing is refreshed there need be no Redis
@@ -45,6 +47,8 @@ class Parts:
     errors: RecentErrors
     model: str | None = None
     """The CLIP model's name in Immich, where a setting gives it."""
+    gateway: HttpClient | None = None
+    """What makes vectors of queries, which may be our gateway."""
     began: float = field(default_factory=time.monotonic)
 
 
@@ -72,6 +76,7 @@ class StatusPage:
             "immich": await _immich(parts.api),
             "search": await _search(parts.keeper),
             "meaning": self._meaning,
+            "gateway": await _gateway(parts.gateway),
             "queues": await _queues(parts.jobs),
             "errors": parts.errors.told(),
         }
@@ -133,6 +138,31 @@ async def _search(keeper: IndexKeeper) -> Facts:
         "behind": figures.behind,
         "photos_with_text": figures.photos_with_text,
     }
+
+
+async def _gateway(client: HttpClient | None) -> Facts | None:
+    """The gateway and its backends; None for a server that is none of ours."""
+    if client is None:
+        return None
+    try:
+        reply = await client.exchange("GET", "/status")
+    except AioError as error:
+        return {"reachable": False, "reason": error.message, "version": None, "backends": []}
+    try:
+        told = json.loads(reply.body)
+        backends = [
+            {"name": one["name"], "reachable": one["reachable"], "reason": one["reason"]}
+            for one in told["backends"]
+        ]
+        return {
+            "reachable": True,
+            "reason": "",
+            "version": told["version"],
+            "waiting": told["waiting"]["requests"],
+            "backends": backends,
+        }
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 async def _queues(jobs: ImmichJobs | UnavailableError) -> Facts:

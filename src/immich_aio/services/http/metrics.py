@@ -69,10 +69,15 @@ class Metrics:
         )
         self._faces = Counter("immich_aio_faces", "Faces that were found.", registry=self.registry)
         self._service = service
+        self._known: dict[tuple[str, str, int], Histogram] = {}
+        """Looking a child up by its labels takes longer than to observe it."""
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request that was answered."""
-        self._requests.labels(self._service, route, method, str(status)).observe(seconds)
+        key = (route, method, status)
+        if key not in self._known:
+            self._known[key] = self._requests.labels(self._service, route, method, str(status))
+        self._known[key].observe(seconds)
 
     def count_ocr(self, timings: OcrTimings, lines: int) -> None:
         """One image that was read."""

@@ -18,6 +18,7 @@ from immich_aio.cli.companion_search import SearchFeature, search_feature
 from immich_aio.domain.immich import Visibility
 from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.companion import Companion, CompanionConfig, Features
+from immich_aio.services.companion.index_keeper import State
 from immich_aio.services.http.metrics import Metrics
 from immich_aio.settings import Settings
 from immich_aio.upstream.immich_api import ImmichApi
@@ -60,11 +61,17 @@ class Searching:
         assert (ours.status, _plain(ours)) == (theirs.status, _plain(theirs)), body
         return ours
 
-    async def ready(self, *, is_ready: bool = True) -> None:
-        """Return when search works, or works no more."""
+    async def ready(self) -> None:
+        """Return when search works."""
+        await self.comes_to(State.READY)
+
+    async def comes_to(self, state: State) -> None:
+        """Return when search stands so."""
+        keeper = self.feature.keeper
         async with asyncio.timeout(PATIENCE):
-            while self.feature.keeper.is_ready is not is_ready:  # noqa: ASYNC110  # it tells nobody
+            while keeper.status().state is not state:  # noqa: ASYNC110  # it tells nobody
                 await asyncio.sleep(0.01)
+        assert keeper.is_ready is (state is State.READY)
 
     @contextlib.asynccontextmanager
     async def counting(self, outcome: str, number: int) -> AsyncIterator[None]:

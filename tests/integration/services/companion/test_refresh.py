@@ -37,13 +37,17 @@ async def companion_of(immich: str, **settings: SecretStr | None) -> AsyncIterat
     api = ImmichApi(immich, 5)
     chosen = Settings.model_construct(**settings)
     queues = queues_of(chosen)
-    features = refresh_features(chosen, api, Callers(api), queues)
+    features = refresh_features(chosen, api, Callers(api), queues, no_index)
     app = create_app(Companion(CompanionConfig(immich), features))
     async with live(app) as url:
         yield url
     await api.close()
     if not isinstance(queues, UnavailableError):
         await queues.close()
+
+
+async def no_index(_seconds: float) -> None:
+    """There is none that would have to follow."""
 
 
 def stores(mini: Mini) -> dict[str, SecretStr | None]:

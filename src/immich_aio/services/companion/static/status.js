@@ -40,10 +40,28 @@ function clip({ model, listed, column, answered, reason }) {
   };
 }
 
+// Of the gateway's backends each is named, and those that are away say why.
+function gateway(status) {
+  if (status === null) return [];
+  const away = status.backends.filter((backend) => !backend.reachable || backend.reason);
+  const reasons = away.map((backend) => `${backend.name}: ${backend.reason || say("notWell")}`);
+  const state = (backend) => [backend.name, say(away.includes(backend) ? "notWell" : "well")];
+  return [
+    {
+      name: say("gateway"),
+      state: !status.reachable ? "bad" : away.length ? "unsure" : "well",
+      reason: status.reason || reasons.join("; "),
+      facts: [[say("version"), status.version], ...status.backends.map(state)],
+    },
+  ];
+}
+
 function jobs({ reason, queues }) {
   const paused = queues.filter((queue) => queue.paused).map((queue) => say(queue.name));
   const words = reason || (paused.length ? `${say("paused")}: ${paused.join(", ")}` : "");
-  return { name: say("jobs"), state: reason ? "bad" : paused.length ? "unsure" : "well", reason: words, facts: [] };
+  const sum = (key) => queues.reduce((all, queue) => all + queue[key], 0);
+  const facts = ["active", "waiting", "failed"].map((key) => [say(key), queues.length ? sum(key) : null]);
+  return { name: say("jobs"), state: reason ? "bad" : paused.length ? "unsure" : "well", reason: words, facts };
 }
 
 function card({ name, state, reason, facts }) {
@@ -87,7 +105,13 @@ function span(seconds) {
 }
 
 function show(status) {
-  const parts = [immich(status.immich), index(status.search), clip(status.meaning), jobs(status.queues)];
+  const parts = [
+    immich(status.immich),
+    index(status.search),
+    clip(status.meaning),
+    ...gateway(status.gateway),
+    jobs(status.queues),
+  ];
   const ill = parts.filter((part) => !["well", "off"].includes(part.state));
   const worst = ill.some((part) => part.state === "bad") ? "bad" : "unsure";
   tell(

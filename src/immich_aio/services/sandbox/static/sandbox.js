@@ -95,7 +95,7 @@ function contextMenu(title, entries) {
     const all = items();
     const at = all.findIndex((one) => one.hasAttribute('data-active'));
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      const step = event.key === 'ArrowDown' ? 1 : -1;
+      const step = event.key === 'ArrowDown' ? 1 : at < 0 ? 0 : -1; // at first up to the last
       activate(all.at((at + step + all.length) % all.length));
       event.preventDefault();
     } else if (event.key === 'Enter' && at >= 0) {
@@ -114,7 +114,25 @@ function contextMenu(title, entries) {
   return whole;
 }
 
-function menuItem(id, { text, run }, close) {
+// How the icons begin by which Immich's entries for jobs are known; only the companion sees them.
+const ICONS = {
+  'refresh-faces': 'M13 3C16.88 3 20 6.14 20 10z',
+  'refresh-metadata': 'M6 12.45V9.64C7.47 10.47 9.61 11 12 11z',
+  'regenerate-thumbnail': 'M14.68 13.25C13.45 14.15 12.54 15.47 12.18 17z',
+  'transcode-video': 'M18 14.5C19.1 14.5 20.1 14.9 20.8 15.7z',
+};
+
+function icon(path) {
+  const drawing = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  const line = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  drawing.setAttribute('viewBox', '0 0 24 24');
+  drawing.setAttribute('aria-hidden', 'true');
+  line.setAttribute('d', path);
+  drawing.append(line);
+  return drawing;
+}
+
+function menuItem(id, { text, run, path }, close) {
   return make(
     'li',
     {
@@ -125,6 +143,7 @@ function menuItem(id, { text, run }, close) {
         run();
       },
     },
+    ...(path ? [icon(path)] : []),
     make('div', {}, make('div', {}, text)),
   );
 }
@@ -135,7 +154,7 @@ function job(text, name, ids) {
       () => say(`${text}: queued`),
       (error) => say(error.message),
     );
-  return { text, run };
+  return { text, run, path: ICONS[name] };
 }
 
 // ---- Thumbnails and multi-select

@@ -1,0 +1,62 @@
+"""What an exchange knows of whoever asked: the request, and the connection by which it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from immich_aio.services.companion.forwarding import Header, Origin
+
+if TYPE_CHECKING:
+    from immich_aio.services.companion.exchange import Exchange
+
+
+@dataclass(slots=True)
+class Request:
+    """A request without its body; the headers' names are in lower case."""
+
+    method: str
+    target: bytes
+    version: str
+    headers: Sequence[Header]
+    origin: Origin
+    path: str
+    upgrade: bool = False
+
+    @property
+    def names(self) -> list[bytes]:
+        """Those of the headers."""
+        return [name for name, _ in self.headers]
+
+
+class Caller(Protocol):
+    """The connection of whoever asked."""
+
+    def write(self, data: bytes) -> None:
+        """Send this."""
+        ...
+
+    def pause(self, exchange: Exchange) -> None:
+        """Send no more of the body."""
+        ...
+
+    def resume(self, exchange: Exchange) -> None:
+        """Go on with it."""
+        ...
+
+    def begun(self, exchange: Exchange, status: int) -> None:
+        """The reply has begun."""
+        ...
+
+    def finished(self, exchange: Exchange) -> None:
+        """The reply is whole."""
+        ...
+
+    def failed(self, exchange: Exchange, why: str) -> None:
+        """There will be no reply: Immich cannot be reached, or hung up before it answered."""
+        ...
+
+    def hang_up(self) -> None:
+        """What was begun cannot be ended."""
+        ...
