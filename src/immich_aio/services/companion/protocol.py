@@ -113,6 +113,8 @@ class CompanionProtocol(LeanProtocol):
         super().resume_writing()
         if isinstance(self._current, Exchange):
             self._current.caller_drained()
+        elif self._current is None and self.transport is not None:
+            self._begin_next()
 
     def shutdown(self) -> None:
         """The server ends: a WebSocket would never end by itself."""
@@ -169,13 +171,9 @@ class CompanionProtocol(LeanProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-            return
         self._current = None
-        self._deadlines.idle()
+        self.flow.resume_reading()
+        self._begin_next()
 
     # ---- What an exchange calls: see ``Caller``
 
@@ -196,8 +194,6 @@ class CompanionProtocol(LeanProtocol):
     def begun(self, exchange: Exchange, status: int) -> None:
         """See ``Caller``."""
         self.front.relayed(exchange, status)
-        if self.flow.write_paused:  # by the reply before it, which the caller has not taken yet
-            exchange.caller_full()
 
     def finished(self, exchange: Exchange) -> None:
         """See ``Caller``."""
@@ -248,11 +244,19 @@ class CompanionProtocol(LeanProtocol):
     def _take_up(self, exchange: Exchange) -> None:
         """Begin with it, or have it wait until those before it are answered."""
         before, self.cycle = self.cycle, exchange
-        if before is None or before.response_complete:
+        if (before is None or before.response_complete) and not self.flow.write_paused:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _begin_next(self) -> None:
+        """Begin with the next of those that wait, when the caller has taken what was for it."""
+        if not self.pipeline:
+            self._deadlines.idle()
+        elif not self.flow.write_paused:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: Any, app: ASGI3Application) -> None:  # noqa: ANN401  # either kind
         """See uvicorn, which calls it too: when the turn of one that waited has come."""
