@@ -1,4 +1,4 @@
-"""Prometheus metrics: every request by route and status, what the engines report, and the process."""
+"""Prometheus metrics: requests by route and status, what engines report, and the process."""
 
 from __future__ import annotations
 
