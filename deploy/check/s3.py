@@ -39,7 +39,8 @@ async def _walk(folder: Path) -> str:
     (folder / "postgres").mkdir()
     database = await Postgres.start(folder / "postgres", PASSWORD)
     try:
-        await database.create_database("juicefs")
+        for name in ("juicefs", "restored"):
+            await database.create_database(name)
         return await asyncio.to_thread(_Way(folder, database.port).walk)
     finally:
         await database.server.stop()
@@ -79,9 +80,29 @@ class _Way:
                 with self._mounted():  # as when the juicefs container alone is started anew
                     for photo in photos:
                         inside("cmp", photo, self._data / "photos" / photo.name)
+                self._restored(photos[0], inside)
             stored = sum(file.stat().st_size for file in self._bucket.rglob("photos_*.dat"))
         assert stored >= size, f"the bucket holds {stored} bytes of {size}"
         return f"{len(photos)} photos ({size:,} bytes) through the mount; {stored:,} bytes in S3"
+
+    def _restored(self, photo: Path, inside: Callable[..., str]) -> None:
+        """From a dump of the metadata, as on a new machine whose PostgreSQL is empty."""
+        address = self._services["juicefs"]["command"][-2]
+        dump = self._folder / "juicefs.json"
+        environment = self._services["juicefs-format"]["environment"]
+        juicefs = tool("juicefs")
+        said(juicefs, "dump", self._here(address), dump, **environment)
+        self._places["/juicefs?"] = "/restored?"
+        said(juicefs, "load", self._here(address), dump, **environment)
+        keys = [
+            "--access-key",
+            environment["ACCESS_KEY"],
+            "--secret-key",
+            environment["SECRET_KEY"],
+        ]
+        said(juicefs, "config", "--yes", self._here(address), *keys, **environment)
+        with self._mounted():
+            inside("cmp", photo, self._data / "photos" / photo.name)
 
     def _format(self) -> None:
         service = self._services["juicefs-format"]
