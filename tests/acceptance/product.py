@@ -27,6 +27,7 @@ class Service:
 
     url: str
     gateway_url: str
+    companion_url: str
     key: str
     process: subprocess.Popen[bytes]
     log_file: Path
@@ -52,7 +53,8 @@ def running(
 
     ``before`` are options of Python.
     """
-    ports = {"HOST": "127.0.0.1", "HTTP_PORT": str(free_port()), "PORT": str(free_port())}
+    ports = {name: str(free_port()) for name in ("HTTP_PORT", "PORT", "COMPANION_PORT")}
+    ports["HOST"] = "127.0.0.1"
     chosen = {"API_AUTH_KEY": "a key of our own", **ports, **settings}
     folder.mkdir()
     log_file = folder.with_suffix(".log")
@@ -61,12 +63,12 @@ def running(
         process = subprocess.Popen(  # noqa: S603  # our own tool
             command, env=environment(chosen), cwd=folder, stdout=log, stderr=subprocess.STDOUT
         )
-    urls = {"ai": f"http://127.0.0.1:{ports['HTTP_PORT']}/"}
-    urls["gateway"] = f"http://127.0.0.1:{ports['PORT']}/"
-    service = Service(urls["ai"], urls["gateway"], chosen["API_AUTH_KEY"], process, log_file)
+    names = {"ai": "HTTP_PORT", "gateway": "PORT", "companion": "COMPANION_PORT"}
+    urls = {role: f"http://127.0.0.1:{ports[name]}/" for role, name in names.items()}
+    service = Service(*urls.values(), chosen["API_AUTH_KEY"], process, log_file)
     try:
         for role in roles.split(","):
-            _wait_for(service, urls[role] + "ping")
+            _wait_for(service, urls[role] + ("aio/health" if role == "companion" else "ping"))
         yield service
     finally:
         if process.poll() is None:

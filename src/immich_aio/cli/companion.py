@@ -31,7 +31,7 @@ def features(settings: Settings, metrics: Metrics, neighbours: Neighbours) -> Fe
         from immich_aio.cli.companion_refresh import queues_of, refresh_features  # noqa: PLC0415
         from immich_aio.cli.companion_search import search_feature  # noqa: PLC0415
     except ImportError as error:
-        log.warning("Search is off (%s): pip install 'immich-aio[search]'.", error)
+        log.warning("Search is off (%s): pip install 'immich-aio[companion]'.", error)
         return Features()
     api = ImmichApi(settings.immich_url, settings.companion_timeout)
     search = search_feature(settings, metrics, api, neighbours)

@@ -170,7 +170,7 @@ class IndexKeeper:
 
     async def catch_up(self, seconds: float) -> None:
         """Have what has changed until now taken over at once, as far as that takes no longer."""
-        with contextlib.suppress(TimeoutError, psycopg.Error, *AWAY):
+        with contextlib.suppress(TimeoutError, AioError, psycopg.Error, *AWAY):
             async with asyncio.timeout(seconds):
                 while self._sync is not None and await self._sync.behind():
                     await self._sync.once()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
@@ -13,6 +13,8 @@ from immich_aio.services.companion.caller import ALL, Caller, Callers
 from immich_aio.upstream.immich_api import Credentials
 
 STATIC = Path(__file__).parent / "static"
+CREDENTIALS = ("key", "slug", "sessionKey", "apiKey")
+"""What of an address tells Immich who asks; the rest is asked of us."""
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -53,5 +55,6 @@ class PageDoor:
         return caller
 
     async def _caller(self, request: Request) -> Caller | None:
-        query = request.scope["query_string"].decode("latin-1")
+        words = request.query_params.multi_items()
+        query = urlencode([(name, value) for name, value in words if name in CREDENTIALS])
         return await self._callers.known_by(Credentials.of(request.headers.items(), query))

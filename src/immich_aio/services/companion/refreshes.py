@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # a companion that refreshes nothing needs no Redis
 
 REMEMBERED = 100_000
 """Photos whose refreshes are remembered, in all; the oldest refreshes are forgotten first."""
+AT_MOST = 5000
+"""Photos of one request: more could not be queued before the companion must have answered."""
 INDEX_PATIENCE = 3.0
 """Seconds that the end of a refresh waits for the text index to have the new texts."""
 CatchUp = Callable[[float], Awaitable[None]]
@@ -58,10 +60,12 @@ class Refreshes:
     async def begin(self, refresh: Refresh, ids: Sequence[UUID], caller: Caller) -> Begun:
         """Queue what can be done.
 
-        Raises ImmichHttpError (400) where a photo is not the caller's, or nothing can be done, and
-        UnavailableError where the database or the queue is away.
+        Raises ImmichHttpError (400) where a photo is not the caller's, nothing can be done, or
+        there are too many, and UnavailableError where the database or the queue is away.
         """
         wanted = dict.fromkeys(ids)
+        if len(wanted) > AT_MOST:
+            raise bad_request(f"At most {AT_MOST} photos are refreshed in one go; ask in parts.")
         found = await self._subjects.owned(wanted, caller.user_id, elevated=caller.elevated)
         before = await self._subjects.marks(refresh, wanted)
         if len(found) != len(wanted):

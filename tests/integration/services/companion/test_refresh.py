@@ -20,7 +20,8 @@ from immich_aio.errors import UnavailableError
 from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.caller import Callers
 from immich_aio.services.companion.companion import Companion, CompanionConfig
-from immich_aio.services.companion.refresh import HEADER
+from immich_aio.services.companion.refresh import HEADER, SKIPPED
+from immich_aio.services.companion.refreshes import AT_MOST
 from immich_aio.settings import Settings
 from immich_aio.upstream.immich_api import ImmichApi
 from tests.integration.services.live import Reply, ask, live
@@ -219,20 +220,20 @@ async def test_jobs_of_immichs_own_and_unknown_ones_are_immichs(
         assert same(reply, await refresh(newest.url, user, name, photo))
 
 
-@pytest.mark.parametrize("name", NAMES)
 async def test_what_immichs_worker_would_drop_is_said_and_the_rest_is_done(
-    newest: Mini, newest_companion: str, name: str
+    newest: Mini, newest_companion: str
 ) -> None:
     user = await newest.user()
     fine, bare = await newest.photo(user, "a.jpg"), await newest.asset(user, "b.jpg")
     half = await newest.photo(user, "c.jpg")
     await newest.run("UPDATE asset SET visibility = 'hidden' WHERE id = %(id)s", id=half)
     await newest.work()
-    for photo, words in ((bare, "no preview"), (half, "live photo")):
-        reply = await refresh(newest_companion, user, name, photo)
-        assert reply.status == 400
-        assert words in reply.json["message"]
-    reply = await refresh(newest_companion, user, name, bare, fine, half)
+    for name in NAMES:
+        for photo, words, reason in ((bare, "no preview", "noPreview"), (half, "half", "hidden")):
+            reply = await refresh(newest_companion, user, name, photo)
+            assert (reply.status, reply.headers[SKIPPED]) == (400, reason)
+            assert words in reply.json["message"]
+    reply = await refresh(newest_companion, user, "refresh-ocr", bare, fine, half)
     assert reply.status == 204
     await newest.work()
     told = (await report(newest_companion, user, reply)).json
@@ -258,6 +259,14 @@ async def test_an_edited_photo_is_read_but_has_no_vector_made(
     assert "edited" in reply.json["message"]
 
 
+async def test_more_than_can_be_queued_in_time_are_refused(
+    newest: Mini, newest_companion: str
+) -> None:
+    ids = [uuid4() for _ in range(AT_MOST + 1)]
+    reply = await refresh(newest_companion, await newest.user(), "refresh-ocr", *ids)
+    assert (reply.status, f"At most {AT_MOST}" in reply.json["message"]) == (400, True)
+
+
 async def test_nobody_follows_what_another_began(newest: Mini, newest_companion: str) -> None:
     user, mei = await newest.user(), await newest.user("mei", admin=False)
     photo = await newest.photo(user)
@@ -269,27 +278,26 @@ async def test_nobody_follows_what_another_began(newest: Mini, newest_companion:
     assert (await report(newest_companion, user, reply)).status == 200
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"redis_url": SecretStr("redis://:secret@127.0.0.1:1/0")}, "REDIS_HOSTNAME"),
-        ({"redis_url": None}, "Set REDIS_HOSTNAME"),
-        ({"db_url": SecretStr("postgresql://x:secret@127.0.0.1:1/immich")}, "DB_HOSTNAME"),
-        ({"db_url": None}, "Set DB_HOSTNAME"),
-    ],
-)
-async def test_what_is_away_or_not_set_is_said_with_what_to_do(
-    newest: Mini, wrong: dict[str, SecretStr | None], words: str
-) -> None:
+AWAY: list[tuple[dict[str, SecretStr | None], str]] = [
+    ({"redis_url": SecretStr("redis://:secret@127.0.0.1:1/0")}, "REDIS_HOSTNAME"),
+    ({"redis_url": None}, "Set REDIS_HOSTNAME"),
+    ({"db_url": SecretStr("postgresql://x:secret@127.0.0.1:1/immich")}, "DB_HOSTNAME"),
+    ({"db_url": None}, "Set DB_HOSTNAME"),
+]
+
+
+async def test_what_is_away_or_not_set_is_said_with_what_to_do(newest: Mini) -> None:
+    """And jobs of Immich's own go on."""
     user = await newest.user()
     photo = await newest.photo(user)
     await newest.work()
-    async with companion_of(newest.url, **(stores(newest) | wrong)) as companion:
-        reply = await refresh(companion, user, "refresh-ocr", photo)
-        assert reply.status == 503
-        assert words in reply.json["message"]
-        assert "secret" not in reply.body.decode()
-        assert (await refresh(companion, user, "refresh-metadata", photo)).status == 204
+    for wrong, words in AWAY:
+        async with companion_of(newest.url, **(stores(newest) | wrong)) as companion:
+            reply = await refresh(companion, user, "refresh-ocr", photo)
+            assert reply.status == 503
+            assert words in reply.json["message"]
+            assert "secret" not in reply.body.decode()
+            assert (await refresh(companion, user, "refresh-metadata", photo)).status == 204
 
 
 async def test_what_is_switched_off_in_immich_is_said(newest: Mini) -> None:

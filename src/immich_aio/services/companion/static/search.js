@@ -23,7 +23,8 @@ function card(result) {
   find(".photo img").alt = result.name;
   for (const link of made.querySelectorAll("a")) link.href = `/photos/${result.id}`;
   find(".photo").tabIndex = -1; // the name beside it leads to the same
-  find(".taken").textContent = new Date(`${result.taken}`).toLocaleDateString(language, { dateStyle: "long" });
+  const day = { dateStyle: "long", timeZone: "UTC" }; // Immich keeps the clock where it was as UTC
+  find(".taken").textContent = new Date(result.taken).toLocaleDateString(language, day);
   find(".total").textContent = number(result.score);
   made.dataset.score = JSON.stringify([result.meaning ?? 0, result.text]);
   find(".sum .meaning").textContent =

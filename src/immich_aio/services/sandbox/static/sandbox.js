@@ -114,12 +114,13 @@ function contextMenu(title, entries) {
   return whole;
 }
 
-// How the icons begin by which Immich's entries for jobs are known; only the companion sees them.
+// By how their icons begin the companion knows Immich's entries for jobs; how they go on is ours.
+const AGAIN = 'zM12 4a8 8 0 1 0 8 8h-2a6 6 0 1 1-6-6v3l5-4-5-4z';
 const ICONS = {
-  'refresh-faces': 'M13 3C16.88 3 20 6.14 20 10z',
-  'refresh-metadata': 'M6 12.45V9.64C7.47 10.47 9.61 11 12 11z',
-  'regenerate-thumbnail': 'M14.68 13.25C13.45 14.15 12.54 15.47 12.18 17z',
-  'transcode-video': 'M18 14.5C19.1 14.5 20.1 14.9 20.8 15.7z',
+  'refresh-faces': `M13 3C16.88 3 20 6.14 20 10${AGAIN}`,
+  'refresh-metadata': `M6 12.45V9.64C7.47 10.47 9.61 11 12 11${AGAIN}`,
+  'regenerate-thumbnail': `M14.68 13.25C13.45 14.15 12.54 15.47 12.18 17${AGAIN}`,
+  'transcode-video': `M18 14.5C19.1 14.5 20.1 14.9 20.8 15.7${AGAIN}`,
 };
 
 function icon(path) {
