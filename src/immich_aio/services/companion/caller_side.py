@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from immich_aio.services.companion.forwarding import Header, Origin
+from immich_aio.services.companion.heads import RequestHeads
 
 if TYPE_CHECKING:
     from immich_aio.services.companion.exchange import Exchange
@@ -21,6 +22,7 @@ class Request:
     version: str
     headers: Sequence[Header]
     origin: Origin
+    heads: RequestHeads
     path: str
     upgrade: bool = False
 

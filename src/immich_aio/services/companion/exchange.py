@@ -18,7 +18,6 @@ from immich_aio.services.companion.heads import (
     CLOSE,
     OF_REWRITTEN,
     reply_head,
-    request_head,
     switching_head,
     upgrade_head,
     without,
@@ -219,7 +218,7 @@ class Exchange:
             headers = without(headers, OF_REWRITTEN)
             framing += b"accept-encoding: identity\r\n"
         first = (request.method, request.target, request.version)
-        return request_head(first, headers, request.origin, framing)
+        return request.heads.head(first, headers, framing)
 
     def _write_head(self, reply: ReplyHead) -> None:
         framing = b""

@@ -20,6 +20,7 @@ from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.deadlines import Deadlines
 from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.forwarding import Origin
+from immich_aio.services.companion.heads import RequestHeads
 from immich_aio.services.companion.held import Held
 from immich_aio.services.companion.refusals import (
     HEAD_TOO_LARGE,
@@ -51,6 +52,7 @@ class CompanionProtocol(LeanProtocol):
         self._current: Any = None
         self._pipe: Exchange | None = None
         self._origin = Origin(b"")
+        self._heads = RequestHeads(self._origin)
         self._in_head = True
         self._in_request = False
         self._head_size = 0
@@ -65,6 +67,7 @@ class CompanionProtocol(LeanProtocol):
         super().connection_made(transport)
         peer = self.client[0] if self.client else None
         self._origin = self.front.forwarding.origin(peer, self.scheme or "http")
+        self._heads = RequestHeads(self._origin)
         self._deadlines.await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,7 +144,8 @@ class CompanionProtocol(LeanProtocol):
             super().on_headers_complete()
             return
         version = self.parser.get_http_version()
-        request = Request(method, target, version, self.headers, self._origin, path)
+        origin, heads = self._origin, self._heads
+        request = Request(method, target, version, self.headers, origin, heads, path)
         if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
             names = request.names
             request.upgrade = not (b"content-length" in names or b"transfer-encoding" in names)
