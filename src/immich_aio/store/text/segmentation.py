@@ -22,6 +22,8 @@ from immich_aio.store.text.scripts import CJK, HAN, HANGUL, KANA
 Wish = Literal["auto", "rjieba", "zhparser"]
 
 _HAS_HAN = re.compile(f"[{HAN}]")
+AT_ONCE = 200
+"""Letters that are cut faster than another thread is begun."""
 _WHOLE = re.compile(rf"[^\s{CJK}]+|[{KANA}]+|[{HANGUL}]+")
 """Runs that are words as they stand."""
 _SQL = NamedSql(resources.files(__package__) / "segmentation.sql", Shape.V3_1)
@@ -42,10 +44,15 @@ class JiebaSegmenter:
     """Our own, which needs nothing of the server."""
 
     name = "rjieba"
+    _is_loaded = False
 
     async def words(self, folded: Sequence[str]) -> list[list[str]]:
-        """Cut on another thread."""
-        return await asyncio.to_thread(lambda: [_cut(line) for line in folded])
+        """Cut on another thread, unless it is little and the dictionary is there."""
+        if JiebaSegmenter._is_loaded and sum(map(len, folded)) <= AT_ONCE:
+            return [_cut(line) for line in folded]
+        cut = await asyncio.to_thread(lambda: [_cut(line) for line in folded])
+        JiebaSegmenter._is_loaded = True
+        return cut
 
 
 class ZhparserSegmenter:
