@@ -1,4 +1,4 @@
-"""Prometheus metrics: every request by route and status, and what the engines report."""
+"""Prometheus metrics: requests by route and status, what engines report, and the process."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from immich_aio import __version__
 from immich_aio.domain.results import ClipTimings, FacesTimings, OcrTimings, Timings
 from immich_aio.engines.protocol import EngineHealth
 
@@ -24,6 +32,10 @@ class Metrics:
 
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # memory, CPU time, open files; on Linux
+        labels = ["service", "version"]
+        build = Gauge("immich_aio_build_info", "1, by version.", labels, registry=self.registry)
+        build.labels(service, __version__).set(1)
         self._requests = Histogram(
             "immich_aio_request_seconds",
             "Time to answer, by service, route, method and status.",

@@ -1,0 +1,38 @@
+"""What linters say of the Dockerfiles, the scripts and the systemd unit."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from deploy.check.compose import DEPLOY
+from deploy.check.tools import said, tool
+
+
+def dockerfiles() -> str:
+    """By hadolint."""
+    files = sorted(DEPLOY.glob("Dockerfile*"))
+    checked = [file for file in files if file.suffix != ".dockerignore"]
+    said(tool("hadolint"), "--failure-threshold", "style", *checked)
+    return f"hadolint finds nothing in {', '.join(file.name for file in checked)}"
+
+
+def scripts() -> str:
+    """By shellcheck."""
+    files = [DEPLOY / "secrets.sh", DEPLOY.parent / "aio"]
+    said(tool("shellcheck"), *files)
+    return f"shellcheck finds nothing in {', '.join(file.name for file in files)}"
+
+
+def units() -> str:
+    """By systemd itself, with a program that is there in place of ours."""
+    unit = (DEPLOY / "systemd" / "immich-aio@.service").read_text()
+    here = unit.replace("/opt/immich-aio/bin/immich-aio", tool("true"))
+    assert here != unit
+    with tempfile.TemporaryDirectory() as made:
+        for instance in ("companion", r"gateway\x2cai"):
+            file = Path(made) / f"immich-aio@{instance}.service"
+            file.write_text(here)
+            said(tool("systemd-analyze"), "verify", "--man=no", file)
+        rating = said(tool("systemd-analyze"), "security", "--offline=true", file).splitlines()[-1]
+    return rating.strip(" →")

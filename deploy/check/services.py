@@ -1,0 +1,118 @@
+"""Our services as the Compose file starts them: same roles, same variables, but on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.check import images
+from deploy.check.compose import DEPLOY, Model
+
+PORTS = {
+    "ai": (8060, "HTTP_PORT"),
+    "gateway": (8080, "PORT"),
+    "companion": (2284, "COMPANION_PORT"),
+}
+"""The port of each service in its container, and the setting that moves it."""
+
+FOLDERS = ("SPILL_FOLDER", "CLIP_DOWNLOAD_ROOT", "FACES_DOWNLOAD_ROOT", "HOME")
+PATIENCE = 60
+
+
+@dataclass(slots=True)
+class Stack:
+    """Services of a merged Compose file, each in a process of its own below ``folder``.
+
+    ``elsewhere`` says where on this machine other containers are found, by their name and port.
+    """
+
+    model: Model
+    folder: Path
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def url(self, name: str) -> str:
+        """Where a service is."""
+        return f"http://127.0.0.1:{self._port(name)}"
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a service's container has: of its image, and of the Compose file over it."""
+        service = self.model["services"][name]
+        merged = images.environment(service["build"]["target"]) | service["environment"]
+        here = {key: self._here(value) for key, value in merged.items() if key != "PATH"}
+        moved = {key: str(self.folder / name / key.lower()) for key in FOLDERS}
+        return {**here, **moved, "HOST": "127.0.0.1", PORTS[name][1]: str(self._port(name))}
+
+    def log(self, name: str) -> str:
+        """What it has said so far."""
+        return (self.folder / name / "log").read_text()
+
+    @contextlib.contextmanager
+    def running(self, name: str, program: Path | None = None) -> Iterator[None]:
+        """Start one, with ``program`` as its immich-aio; it must become healthy, as its image asks.
+
+        Raises AssertionError, with its log, where it does not.
+        """
+        work = self.folder / name
+        for folder in FOLDERS:
+            (work / folder.lower()).mkdir(parents=True)
+        entry = [str(program)] if program else [sys.executable, "-m", "immich_aio"]
+        arguments = self.model["services"][name].get("command")
+        if arguments is None:
+            arguments = images.command(self.model["services"][name]["build"]["target"])[1:]
+        environment = {**_neutral(), **self.environment(name)}
+        with (work / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [*entry, *arguments],
+                env=environment,
+                cwd=work,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self._until_healthy(name, process, environment)
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+    def _until_healthy(
+        self, name: str, process: subprocess.Popen[bytes], environment: dict[str, str]
+    ) -> None:
+        check = [sys.executable, "-S", str(DEPLOY / "healthy.py")]
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            assert process.poll() is None, self.log(name)
+            asked = subprocess.run(check, env=environment, capture_output=True, check=False)
+            if asked.returncode == 0:
+                return
+            time.sleep(0.1)  # between two tries: nobody tells another process when it is ready
+        raise AssertionError(f"{name} does not become healthy:\n{self.log(name)}")
+
+    def _here(self, value: str) -> str:
+        for name, (port, _) in PORTS.items():
+            for host in (name, "127.0.0.1"):
+                value = value.replace(f"http://{host}:{port}", self.url(name))
+        for there, here in self.elsewhere.items():
+            value = value.replace(there, here)
+        return value
+
+    def _port(self, name: str) -> int:
+        if name not in self.ports:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.ports[name] = probe.getsockname()[1]
+        return self.ports[name]
+
+
+def _neutral() -> dict[str, str]:
+    """Of this machine's environment what is no setting of ours."""
+    kept = ("PATH", "LANG", "PYTHONWARNINGS", "HF_ENDPOINT", "MODELSCOPE_ENDPOINT")
+    return {name: os.environ[name] for name in kept if name in os.environ}
