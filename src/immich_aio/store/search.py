@@ -11,11 +11,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from typing import TypeVar
 
-from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Hit, merge
 from immich_aio.domain.search_plan import exact_at_most
 from immich_aio.errors import BadInputError
@@ -23,7 +21,6 @@ from immich_aio.store.asset_search import AssetQueries
 from immich_aio.store.database import Database
 from immich_aio.store.frequencies import FrequencyReader
 from immich_aio.store.immich_guard import ImmichTables
-from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.query_words import text_query
 from immich_aio.store.search_request import SearchOptions, SearchPage, SearchRequest, Sought
 from immich_aio.store.search_run import NO_SCORE, SearchRun, sought_in
@@ -37,7 +34,6 @@ FRESH = 60.0
 """Seconds for which they are kept."""
 PAGES_AHEAD = 2
 """Pages that are kept beyond the one that was asked for, unless it is the first."""
-_SQL = NamedSql(resources.files(__package__) / "search.sql", Shape.V3_1)
 
 
 @dataclass(slots=True)
@@ -111,8 +107,7 @@ class PhotoSearch:
     ) -> tuple[Sequence[Hit], Sought]:
         """The first results, from one state of the database, and what was looked for."""
         text = await text_query(request.query, self._segmenter)
-        async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(_SQL["one_state"])
+        async with self._database.snapshot() as connection:
             frequencies = await self._frequencies.of(connection, text)
             library = await self._frequencies.assets(connection)
             selection = self._queries.filtered(request.filters, request.scope)

@@ -1,8 +1,5 @@
 -- What a search sets for its transaction.
 
--- name: one_state
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
-
 -- name: for_scanning
 -- The planner does not know that to read all grams of a table is slow.
 SELECT set_config('enable_seqscan', 'off', true)

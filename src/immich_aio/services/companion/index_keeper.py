@@ -32,14 +32,19 @@ from immich_aio.store.text_index import IndexStatus, index_status
 
 PATIENCE = 3.0
 """Seconds that a search waits for a connection to the database."""
+BELIEVED = 1.0
+"""Seconds for which a connection that was used is taken to work still."""
+SOON = 0.5
 RETRY = 5.0
-"""Seconds between two attempts to reach the database."""
+"""Seconds until the first, and between later attempts to reach a database that is away."""
 GUARD = 30.0
 """Seconds between two looks at whether Immich's tables are still as they were."""
 REFUSED = 60.0
 """Seconds after which the guard is asked again that has refused: Immich may have been updated."""
 CATCHING_UP = 0.1
 """Seconds between two looks while somebody waits for the index to be right."""
+WARM_UP = "预热"
+"""Cut before the first query, for which a dictionary may have to be loaded."""
 AWAY = (psycopg.OperationalError, PoolTimeout, OSError)
 _LOG = logging.getLogger(__name__)
 
@@ -207,7 +212,7 @@ class IndexKeeper:
     async def _keep(self, url: str) -> None:
         """For ever: connect, look, follow; and anew after whatever went wrong."""
         while True:
-            rest = RETRY
+            rest = REFUSED
             try:
                 await self._with_database(url)
             except psycopg.errors.UndefinedTable:
@@ -215,13 +220,12 @@ class IndexKeeper:
                 _LOG.warning("The text index was removed, so search is off until the next start.")
                 return
             except AWAY as error:
+                rest = RETRY if self._status.state is State.AWAY else SOON
                 self._failed(State.AWAY, _said(error))
             except AioError as error:
                 self._failed(State.REFUSED, error.message)
-                rest = REFUSED
             except psycopg.Error as error:
                 self._failed(State.REFUSED, f"Immich's database refuses: {_said(error)}")
-                rest = REFUSED
             except Exception as error:  # noqa: BLE001  # whatever it is, search must not end for good
                 _LOG.exception("Search is off, and Immich answers as ever.")
                 self._set(state=State.AWAY, reason=_said(error))
@@ -232,7 +236,7 @@ class IndexKeeper:
 
     async def _with_database(self, url: str) -> None:
         await _try(url)
-        database = Database(url, patience=PATIENCE)
+        database = Database(url, patience=PATIENCE, believed=BELIEVED)
         try:
             await database.open()
             while True:
@@ -261,6 +265,7 @@ class IndexKeeper:
             self._set(state=State.MAKING, reason="", segmenter=segmenter.name)
             if (await sync.once()).elsewhere:
                 await asyncio.sleep(self._config.interval)
+        await segmenter.words([WARM_UP])
 
     def _ready(self, database: Database, tables: ImmichTables, segmenter: Segmenter) -> None:
         options = self._config.options

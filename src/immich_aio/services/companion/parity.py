@@ -77,14 +77,18 @@ class Parity:
         self._version: tuple[float, str] | None = None
 
     async def trusted(
-        self, kind: Kind, search: AssetSearch, caller: Caller, found: Found, rows: Sequence[DictRow]
+        self,
+        kind: Kind,
+        search: AssetSearch,
+        caller: Caller,
+        found: Found,
+        examples: Mapping[Group, DictRow],
     ) -> frozenset[Group]:
-        """The groups among these rows that we write as Immich does; others are looked at meanwhile.
+        """Those of the groups that we write as Immich does; others are looked at meanwhile.
 
         Raises UpstreamError or TimeoutExceededError where Immich does not tell its version.
         """
         version = await self._current_version()
-        examples = {group_of(row): row for row in rows}
         subjects = {group: _Subject(version, kind, search.with_exif, group) for group in examples}
         unknown = [one for one in subjects.values() if not self._is_known(one)][:PROBES]
         if unknown:

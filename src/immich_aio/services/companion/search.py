@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -12,9 +11,10 @@ from typing import Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
+from pydantic_core import to_json
 from starlette.responses import Response
 
-from immich_aio.domain.immich import Visibility
+from immich_aio.domain.immich import Shape, Visibility
 from immich_aio.errors import AioError
 from immich_aio.services.companion.asked import Asked, Instead
 from immich_aio.services.companion.caller import Caller, Callers, credentials_of
@@ -38,8 +38,6 @@ from immich_aio.wire.immich_api.errors import ImmichHttpError
 from immich_aio.wire.immich_api.search import search_reply
 from immich_aio.wire.immich_api.validation import read_json_body
 
-AT_ONCE = 250
-"""Results that are written as JSON on the event loop; more would hold up everybody else."""
 FAULTS = (AioError, psycopg.Error, PoolTimeout, OSError)
 Answer = Response | Instead | None
 _LOG = logging.getLogger(__name__)
@@ -110,6 +108,9 @@ class SearchInterceptor:
             self._services.keeper.suspect(error)
             _LOG.warning("A search failed (%r); Immich answers.", error)
             return Outcome.FAILED, instead
+        except Exception:  # noqa: BLE001  # whatever it is, Immich answers
+            _LOG.exception("A search failed; Immich answers.")
+            return Outcome.FAILED, instead
 
     async def _in_time(
         self, work: Coroutine[Any, Any, tuple[Outcome, Response]]
@@ -153,7 +154,7 @@ class SearchInterceptor:
         if found.reason:
             return Outcome.BY_TEXT, await self._by_text(body, search, caller, found)
         items = await services.items.of(kind, search.search, caller, found)
-        return Outcome.OURS, await _reply(items, search, has_more=found.page.has_more)
+        return Outcome.OURS, _reply(items, search, has_more=found.page.has_more)
 
     async def _caller(self, asked: Asked, *, anew: bool) -> Caller | None:
         callers = self._services.callers
@@ -162,15 +163,12 @@ class SearchInterceptor:
     def _read(self, kind: Kind, body: Mapping[str, Any]) -> SearchAsked:
         tables = self._services.keeper.parts.tables
         try:
-            search = read_search(kind, body, tables.shape, only_known=False)
+            search = read_search(kind, body, tables.shape)
         except ImmichHttpError:
-            raise NotOursError from None  # Immich has the words for what is wrong with it
+            is_right = _is_right(kind, body, tables.shape)
+            raise NotOursError(as_it_came=not is_right) from None
         if search is None:  # without words, or in an album
             raise NotOursError(as_it_came=kind is Kind.SMART)
-        try:
-            read_search(kind, body, tables.shape)
-        except ImmichHttpError:
-            raise NotOursError(as_it_came=False) from None
         if search.search.filters.ocr and not tables.has_trigrams:
             raise NotOursError(as_it_came=False)
         return search
@@ -184,19 +182,28 @@ class SearchInterceptor:
         size, page = search.search.size, found.page
         own = await self._services.items.of(search.kind, search.search, caller, found)
         if page.has_more or search.query.excluded:  # Immich knows no exclusions
-            return await _reply(own, search, has_more=page.has_more)
+            return _reply(own, search, has_more=page.has_more)
         known = [*page.earlier, *(hit.asset_id for hit in page.hits)]
         if not known:
             raise NotOursError
         missing = size - len(page.hits)
         if not missing:
-            return await _reply(own, search, has_more=True)
+            return _reply(own, search, has_more=True)
         start = max(0, found.request.offset - len(known))
         asked = dict(body) | {"query": search.query.meaning}
         rest = await self._services.tail.part(asked, caller, start, missing, size)
         ids = set(map(str, known))
         items = own + [item for item in rest.items if item.get("id") not in ids]
-        return await _reply(items, search, has_more=rest.has_more)
+        return _reply(items, search, has_more=rest.has_more)
+
+
+def _is_right(kind: Kind, body: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether Immich would take it: if not, it has the words for what is wrong."""
+    try:
+        read_search(kind, body, shape, only_known=False)
+    except ImmichHttpError:
+        return False
+    return True
 
 
 def _wish(search: SearchAsked) -> Wish:
@@ -209,16 +216,10 @@ def _wish(search: SearchAsked) -> Wish:
     )
 
 
-async def _reply(items: Sequence[Item], search: SearchAsked, *, has_more: bool) -> Response:
+def _reply(items: Sequence[Item], search: SearchAsked, *, has_more: bool) -> Response:
     """A page as Immich writes it."""
     reply = search_reply(items, search.search.page + 1 if has_more else None)
-    many = len(items) > AT_ONCE
-    body = await asyncio.to_thread(_written, reply) if many else _written(reply)
-    return Response(body, media_type="application/json; charset=utf-8")
-
-
-def _written(reply: object) -> bytes:
-    return json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
+    return Response(to_json(reply), media_type="application/json; charset=utf-8")
 
 
 def _json(raw: bytes) -> object:

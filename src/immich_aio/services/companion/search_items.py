@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from immich_aio.domain.asset_search import AssetSearch
 from immich_aio.domain.immich import Shape
 from immich_aio.services.companion.caller import Caller
-from immich_aio.services.companion.parity import Item, Parity, group_of, items_of
+from immich_aio.services.companion.parity import Group, Item, Parity, group_of, items_of
 from immich_aio.services.companion.search_asked import Kind
 from immich_aio.services.companion.searching import Found
 from immich_aio.upstream.immich_api import ImmichApi
@@ -35,13 +35,15 @@ class Items:
         """
         rows = await found.rows(search)
         shape = found.parts.tables.shape
-        ours = frozenset[tuple[str, str]]()
+        groups = [group_of(row) for row in rows]
+        ours = frozenset[Group]()
         if rows and not _has_people(search, shape):
-            ours = await self._parity.trusted(kind, search, caller, found, rows)
+            examples = dict(zip(groups, rows, strict=True))
+            ours = await self._parity.trusted(kind, search, caller, found, examples)
         items = {
             row["id"]: asset_reply(row, caller.user_id, shape)
-            for row in rows
-            if group_of(row) in ours
+            for row, group in zip(rows, groups, strict=True)
+            if group in ours
         }
         items |= await self._asked(search, caller, [row for row in rows if row["id"] not in items])
         return [items[hit.asset_id] for hit in found.page.hits if hit.asset_id in items]

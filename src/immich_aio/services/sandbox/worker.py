@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 OPTIONS = {"name": "microservices", "lockDuration": 10_000, "stalledInterval": 5_000}
 """Shorter than usual, in milliseconds: jobs of a worker that was killed are soon taken up again."""
 CLOSE_AGAIN = 0.05
-"""Seconds after which a worker that still waits for jobs is told again to close."""
+"""Seconds after which it is looked again whether a worker has begun, or has ended."""
 MISSING = {
     OCR: ("all_for_ocr", "missing_for_ocr"),
     CLIP: ("all_with_preview", "missing_embedding"),
@@ -64,7 +64,7 @@ class Worker:
         self._data = data
         self._library = library
         self._queues = queues
-        self._workers: list[bullmq.Worker] = []
+        self._workers: dict[bullmq.Worker, asyncio.Task[None]] = {}
         self._on_ready: Ready | None = None
         self.lost: Counter[str] = Counter()
         """How many jobs failed, by name."""
@@ -84,13 +84,13 @@ class Worker:
         self._on_ready = on_ready
         for queue, concurrency in CONCURRENCY.items():
             options = {"connection": redis_url, "prefix": PREFIX, "concurrency": concurrency}
-            worker = bullmq.Worker(queue, self._run, {**options, **OPTIONS})
+            worker = bullmq.Worker(queue, self._run, {**options, **OPTIONS, "autorun": False})
             worker.on("error", lambda error, *_: log.warning("a queue is out of reach: %s", error))
-            self._workers.append(worker)
+            self._workers[worker] = asyncio.create_task(worker.run())
 
     async def close(self) -> None:
         """Take no more jobs, and finish those that run."""
-        await asyncio.gather(*map(_close, self._workers))
+        await asyncio.gather(*(_close(*each) for each in self._workers.items()))
         self._workers.clear()
 
     async def _run(self, job: bullmq.Job, _token: str) -> None:
@@ -183,13 +183,18 @@ class Worker:
         return queue_all
 
 
-async def _close(worker: bullmq.Worker) -> None:
-    """Close a worker; one that began to wait for jobs just then would wait on for seconds."""
+async def _close(worker: bullmq.Worker, run: asyncio.Task[None]) -> None:
+    """Close a worker, but not before it has begun, for then it would go on without a connection;
+    and one that began to wait for jobs just then would wait on for seconds.
+    """
+    while not worker.running and not run.done():
+        await asyncio.wait({run}, timeout=CLOSE_AGAIN)
     closing = asyncio.ensure_future(worker.close())
     while not (await asyncio.wait({closing}, timeout=CLOSE_AGAIN))[0]:
         if worker.waiting is not None:
             worker.waiting.cancel()
     await closing
+    await asyncio.gather(run, return_exceptions=True)
 
 
 def _subject(job: bullmq.Job) -> object:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 from immich_aio.domain.immich import AssetType
 
 _IMAGES = {
@@ -55,4 +53,5 @@ def mime_type(name: str) -> str:
 
 
 def _extension(name: str) -> str:
-    return PurePath(name).suffix.lower().removeprefix(".")
+    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return extension.lower() if dot and stem else ""

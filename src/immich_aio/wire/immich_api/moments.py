@@ -9,4 +9,6 @@ def moment(value: object) -> object:
     """Write a moment; what is none, or comes spelled by PostgreSQL, stays as it is."""
     if not isinstance(value, datetime):
         return value
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if value.tzinfo is not UTC and value.utcoffset():
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
