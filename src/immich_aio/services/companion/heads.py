@@ -34,15 +34,35 @@ UNREMOVABLE = frozenset({b"content-length", b"host", b"cookie", b"authorization"
 """What is passed on whatever ``Connection`` says: a body's length, and who asks and for what."""
 
 
-def request_head(
-    first: tuple[str, bytes, str], headers: Sequence[Header], origin: Origin, framing: bytes
-) -> bytes:
-    """The head for Immich. ``first`` is method, target and version; names are in lower case.
+class RequestHeads:
+    """The heads for Immich of one caller's requests.
 
-    ``framing`` says how the body goes.
+    Most requests of a connection have the headers of the one before it, as thumbnails have.
     """
-    method, target, version = first
-    lines = [b"%b %b HTTP/%b\r\n" % (method.encode(), target, version.encode())]
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._headers: Sequence[Header] = ()
+        self._block = origin.told(b"", ())
+
+    def head(
+        self, first: tuple[str, bytes, str], headers: Sequence[Header], framing: bytes
+    ) -> bytes:
+        """One head. ``first`` is method, target and version; names are in lower case.
+
+        ``framing`` says how the body goes.
+        """
+        if headers != self._headers:
+            self._block = _block(headers, self._origin)
+            self._headers = headers
+        method, target, version = first
+        line = (method.encode(), target, version.encode(), self._block, framing)
+        return b"%b %b HTTP/%b\r\n%b%b\r\n" % line
+
+
+def _block(headers: Sequence[Header], origin: Origin) -> bytes:
+    """Those headers that are passed on, and what Immich is told of the caller."""
+    lines: list[bytes] = []
     named, host, claims = _named_by_connection(headers), b"", []
     for header in headers:
         name = header[0]
@@ -52,7 +72,7 @@ def request_head(
             lines.append(b"%b: %b\r\n" % header)
             if name == b"host":
                 host = header[1]
-    lines += (origin.told(host, claims), framing, END)
+    lines.append(origin.told(host, claims))
     return b"".join(lines)
 
 
@@ -60,10 +80,10 @@ def reply_head(status: int, reason: bytes, headers: Sequence[Header], framing: b
     """The head for the caller."""
     named = _named_by_connection(headers)
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered not in HOP_BY_HOP and lowered not in named:
-            lines.append(b"%b: %b\r\n" % (name, value))
+    for header in headers:
+        name = header[0].lower()
+        if name not in HOP_BY_HOP and name not in named:
+            lines.append(b"%b: %b\r\n" % header)
     lines += (framing, END)
     return b"".join(lines)
 

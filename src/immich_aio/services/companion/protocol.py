@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.asked import path_of
 from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.deadlines import Deadlines
 from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.forwarding import Origin
+from immich_aio.services.companion.heads import RequestHeads
 from immich_aio.services.companion.held import Held
 from immich_aio.services.companion.refusals import (
     HEAD_TOO_LARGE,
@@ -51,6 +53,7 @@ class CompanionProtocol(LeanProtocol):
         self._current: Any = None
         self._pipe: Exchange | None = None
         self._origin = Origin(b"")
+        self._heads = RequestHeads(self._origin)
         self._in_head = True
         self._in_request = False
         self._head_size = 0
@@ -65,6 +68,7 @@ class CompanionProtocol(LeanProtocol):
         super().connection_made(transport)
         peer = self.client[0] if self.client else None
         self._origin = self.front.forwarding.origin(peer, self.scheme or "http")
+        self._heads = RequestHeads(self._origin)
         self._deadlines.await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,7 +145,8 @@ class CompanionProtocol(LeanProtocol):
             super().on_headers_complete()
             return
         version = self.parser.get_http_version()
-        request = Request(method, target, version, self.headers, self._origin, path)
+        origin, heads = self._origin, self._heads
+        request = Request(method, target, version, self.headers, origin, heads, path)
         if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
             names = request.names
             request.upgrade = not (b"content-length" in names or b"transfer-encoding" in names)
@@ -201,9 +206,9 @@ class CompanionProtocol(LeanProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def failed(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """See ``Caller``."""
-        self.front.unreachable(exchange, why)
+        self.front.failed(exchange, error)
         self.write(unreachable(exchange.request, keep_alive=exchange.keep_alive))
         self.finished(exchange)
 
@@ -215,7 +220,7 @@ class CompanionProtocol(LeanProtocol):
         """Answer in Immich's place, as one of our own pages is answered."""
         exchange.response_complete = True
         cycle = RequestResponseCycle(
-            scope=_scope(exchange.request),
+            scope=exchange.request.scope,  # type: ignore[arg-type]  # a type of uvicorn's own
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -302,17 +307,3 @@ class CompanionProtocol(LeanProtocol):
             self._refuse(HEAD_TOO_SLOW)
         else:
             self.transport.close()
-
-
-def _scope(request: Request) -> Any:  # noqa: ANN401  # uvicorn has a type of its own for it
-    path, _, query = request.target.partition(b"?")
-    return {
-        "type": "http",
-        "method": request.method,
-        "http_version": request.version,
-        "headers": request.headers,
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "extensions": {},
-    }

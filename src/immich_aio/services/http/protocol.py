@@ -59,6 +59,5 @@ class _Corked:
 
     def _flush(self) -> None:
         if self._pending:
-            data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
-            self._pending.clear()
-            self._transport.write(data)
+            pending, self._pending = self._pending, []
+            self._transport.writelines(pending)
