@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class MissingError(Exception):
-    """This machine lacks what a check needs."""
+    """What a check needs is not on this machine."""
 
 
 def tool(name: str) -> str:
