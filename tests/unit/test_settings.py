@@ -426,3 +426,29 @@ def test_the_documentation_tells_the_default(name: str) -> None:
     elif isinstance(default, float):
         default = f"{default:g}"
     assert row == ("–" if default is None else f"`{default}`")
+
+
+@pytest.mark.parametrize("url", ["http://immich:2283/photos", "http://immich/?a=b", "immich:2283"])
+def test_immichs_address_has_nothing_after_the_port(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMMICH_URL", url)
+    with pytest.raises(BadInputError, match="IMMICH_URL"):
+        Settings.load(None)
+
+
+def test_trusted_proxies_are_named_as_for_immich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its names for networks too, and with this machine's own."""
+    monkeypatch.setenv("IMMICH_TRUSTED_PROXIES", "linklocal, 172.20.0.5,2001:db8::1/64")
+    trusted = [str(network) for network in Settings.load(None).companion_proxies]
+    assert trusted == [
+        "127.0.0.0/8",
+        "::1/128",
+        "169.254.0.0/16",
+        "fe80::/10",
+        "172.20.0.5/32",
+        "2001:db8::/64",
+    ]
+    monkeypatch.setenv("IMMICH_TRUSTED_PROXIES", "everyone")
+    with pytest.raises(BadInputError, match="IMMICH_TRUSTED_PROXIES"):
+        Settings.load(None)

@@ -35,6 +35,7 @@ PARSED_AT_ONCE = 128 * 1024
 
 CONNECT_SECONDS = 5.0
 NOT_READY = (502, 503, 504)
+REMEDY = "raise UPSTREAM_TIMEOUT if it needs longer to load a model"
 LONGEST_PAUSE = 60
 
 
@@ -53,8 +54,12 @@ class HttpClient:
     A user and password in ``url`` are sent, and never shown.
     """
 
-    def __init__(self, name: str, url: str, timeout: float, headers: dict[str, str]) -> None:
+    def __init__(
+        self, name: str, url: str, timeout: float, headers: dict[str, str], remedy: str = REMEDY
+    ) -> None:
+        """``remedy`` is what to do where it takes longer than ``timeout``."""
         self.name = name
+        self._remedy = remedy
         self.url = without_password(url)
         self._target = url
         connect = min(CONNECT_SECONDS, timeout)
@@ -147,10 +152,7 @@ class HttpClient:
             case aiohttp.ConnectionTimeoutError():
                 return UnreachableError(f"{self} cannot be reached: no connection in time.")
             case TimeoutError():
-                return TimeoutExceededError(
-                    f"{self} did not answer in time; raise UPSTREAM_TIMEOUT if it needs longer to "
-                    "load a model."
-                )
+                return TimeoutExceededError(f"{self} did not answer in time; {self._remedy}.")
             case aiohttp.ClientConnectorError():
                 return UnreachableError(f"{self} cannot be reached: {_why(error.os_error)}.")
             case _:

@@ -53,7 +53,8 @@ class ImmichApi:
     """Immich at one address. Nobody's credentials but the caller's are ever sent."""
 
     def __init__(self, url: str, timeout: float) -> None:
-        self._http = HttpClient("Immich", url.rstrip("/"), timeout, {})
+        remedy = "raise COMPANION_TIMEOUT if it needs longer"
+        self._http = HttpClient("Immich", url.rstrip("/"), timeout, {}, remedy)
 
     async def get(self, path: str, credentials: Credentials | None = None) -> HttpReply:
         """The whole reply to a GET, whatever its status; ``path`` begins with ``/api``.

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from starlette.types import Scope
+
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.forwarding import Header, Origin
 from immich_aio.services.companion.heads import RequestHeads
 
@@ -31,6 +34,21 @@ class Request:
         """Those of the headers."""
         return [name for name, _ in self.headers]
 
+    @property
+    def scope(self) -> Scope:
+        """The request as ASGI has it."""
+        path, _, query = self.target.partition(b"?")
+        return {
+            "type": "http",
+            "method": self.method,
+            "http_version": self.version,
+            "headers": self.headers,
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "extensions": {},
+        }
+
 
 class Caller(Protocol):
     """The connection of whoever asked."""
@@ -55,7 +73,7 @@ class Caller(Protocol):
         """The reply is whole."""
         ...
 
-    def failed(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """There will be no reply: Immich cannot be reached, or hung up before it answered."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from immich_aio.errors import UnreachableError
+from immich_aio.errors import UnreachableError, UpstreamError
 from immich_aio.services.companion import html
 from immich_aio.services.companion.caller_side import Caller, Request
 from immich_aio.services.companion.forwarding import Header
@@ -178,7 +178,7 @@ class Exchange:
         elif connection is not None and connection.used and self._may_be_repeated:
             self._connect()
         else:
-            self._fail(f"Immich at {self._pool.url} failed: {why}.")
+            self._fail(UpstreamError(f"Immich at {self._pool.url} failed: {why}."))
 
     # ----
 
@@ -193,7 +193,7 @@ class Exchange:
         try:
             connection = await self._pool.connect()
         except UnreachableError as error:
-            self._fail(error.message)
+            self._fail(error)
         else:
             self._send_over(connection)
         finally:
@@ -246,9 +246,9 @@ class Exchange:
         self._write_head(page.head)
         self.reply_goes_on(bytes(page.body))
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, error: UpstreamError) -> None:
         self.response_complete = True
-        self._caller.failed(self, why)
+        self._caller.failed(self, error)
 
 
 class _Page:

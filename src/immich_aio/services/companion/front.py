@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, Interceptor
 from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.companion import Companion
@@ -83,9 +84,9 @@ class Front:
         """A reply of Immich's has begun."""
         self._companion.observation.relayed(exchange, status)
 
-    def unreachable(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """Immich gave none."""
-        self._companion.observation.unreachable(exchange, why)
+        self._companion.observation.unanswered(exchange, error)
 
 
 def _can_be_read(headers: Sequence[Header]) -> bool:

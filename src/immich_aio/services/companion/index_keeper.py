@@ -43,6 +43,8 @@ REFUSED = 60.0
 """Seconds after which the guard is asked again that has refused: Immich may have been updated."""
 CATCHING_UP = 0.1
 """Seconds between two looks while somebody waits for the index to be right."""
+WARM_UP = "预热"
+"""Cut before the first query, for which a dictionary may have to be loaded."""
 AWAY = (psycopg.OperationalError, PoolTimeout, OSError)
 _LOG = logging.getLogger(__name__)
 
@@ -263,6 +265,7 @@ class IndexKeeper:
             self._set(state=State.MAKING, reason="", segmenter=segmenter.name)
             if (await sync.once()).elsewhere:
                 await asyncio.sleep(self._config.interval)
+        await segmenter.words([WARM_UP])
 
     def _ready(self, database: Database, tables: ImmichTables, segmenter: Segmenter) -> None:
         options = self._config.options

@@ -8,6 +8,7 @@ import time
 from prometheus_client import Counter, Gauge
 from starlette.responses import Response
 
+from immich_aio.errors import UnreachableError, UpstreamError
 from immich_aio.services.companion.asked import Asked, Instead, Interceptor
 from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.http.metrics import Metrics
@@ -49,15 +50,17 @@ class Observation:
             self._immich.set(1)
             log.info("Immich is back.")
 
-    def unreachable(self, exchange: Exchange, why: str) -> None:
+    def unanswered(self, exchange: Exchange, error: UpstreamError) -> None:
         """Immich gave none."""
         seconds = time.perf_counter() - exchange.began
         self._metrics.count_request(RELAYED, exchange.request.method, 502, seconds)
-        self.last_failure = why
-        if self._immich_up:
+        self.last_failure = error.message
+        if not isinstance(error, UnreachableError):
+            log.info("%s %s: %s", exchange.request.method, exchange.request.path, error.message)
+        elif self._immich_up:
             self._immich_up = False
             self._immich.set(0)
-            log.warning("%s Requests are answered 502 until it is back.", why)
+            log.warning("%s Requests are answered 502 until it is back.", error.message)
 
     def answered(
         self,

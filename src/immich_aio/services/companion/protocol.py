@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from immich_aio.errors import UpstreamError
 from immich_aio.services.companion.asked import path_of
 from immich_aio.services.companion.caller_side import Request
 from immich_aio.services.companion.deadlines import Deadlines
@@ -205,9 +206,9 @@ class CompanionProtocol(LeanProtocol):
             self.transport.close()
         self.on_response_complete()
 
-    def failed(self, exchange: Exchange, why: str) -> None:
+    def failed(self, exchange: Exchange, error: UpstreamError) -> None:
         """See ``Caller``."""
-        self.front.unreachable(exchange, why)
+        self.front.failed(exchange, error)
         self.write(unreachable(exchange.request, keep_alive=exchange.keep_alive))
         self.finished(exchange)
 
@@ -219,7 +220,7 @@ class CompanionProtocol(LeanProtocol):
         """Answer in Immich's place, as one of our own pages is answered."""
         exchange.response_complete = True
         cycle = RequestResponseCycle(
-            scope=_scope(exchange.request),
+            scope=exchange.request.scope,  # type: ignore[arg-type]  # a type of uvicorn's own
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -306,17 +307,3 @@ class CompanionProtocol(LeanProtocol):
             self._refuse(HEAD_TOO_SLOW)
         else:
             self.transport.close()
-
-
-def _scope(request: Request) -> Any:  # noqa: ANN401  # uvicorn has a type of its own for it
-    path, _, query = request.target.partition(b"?")
-    return {
-        "type": "http",
-        "method": request.method,
-        "http_version": request.version,
-        "headers": request.headers,
-        "path": path.decode("latin-1"),
-        "raw_path": path,
-        "query_string": query,
-        "extensions": {},
-    }

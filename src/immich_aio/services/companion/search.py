@@ -108,6 +108,9 @@ class SearchInterceptor:
             self._services.keeper.suspect(error)
             _LOG.warning("A search failed (%r); Immich answers.", error)
             return Outcome.FAILED, instead
+        except Exception:  # noqa: BLE001  # whatever it is, Immich answers
+            _LOG.exception("A search failed; Immich answers.")
+            return Outcome.FAILED, instead
 
     async def _in_time(
         self, work: Coroutine[Any, Any, tuple[Outcome, Response]]

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from importlib import import_module, resources
+from importlib.util import find_spec
 from typing import Literal, Protocol
-
-import rjieba
 
 from immich_aio.domain.immich import Shape
 from immich_aio.errors import UnavailableError
 from immich_aio.store.database import Database
 from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.text.scripts import CJK, HAN, HANGUL, KANA
+
+if find_spec("rjieba") is None:  # who cannot cut should know it at the start
+    raise ImportError("No module named 'rjieba'", name="rjieba")
 
 Wish = Literal["auto", "rjieba", "zhparser"]
 
@@ -44,15 +47,12 @@ class JiebaSegmenter:
     """Our own, which needs nothing of the server."""
 
     name = "rjieba"
-    _is_loaded = False
 
     async def words(self, folded: Sequence[str]) -> list[list[str]]:
         """Cut on another thread, unless it is little and the dictionary is there."""
-        if JiebaSegmenter._is_loaded and sum(map(len, folded)) <= AT_ONCE:
+        if _cutter.cache_info().currsize and sum(map(len, folded)) <= AT_ONCE:
             return [_cut(line) for line in folded]
-        cut = await asyncio.to_thread(lambda: [_cut(line) for line in folded])
-        JiebaSegmenter._is_loaded = True
-        return cut
+        return await asyncio.to_thread(lambda: [_cut(line) for line in folded])
 
 
 class ZhparserSegmenter:
@@ -101,9 +101,16 @@ async def _made_by(database: Database) -> str | None:
     return None if row is None else row["segmenter"]
 
 
+@cache
+def _cutter() -> Callable[[str], list[str]]:
+    """Load rjieba: its dictionary takes 30 MB, which whoever cuts nothing is spared."""
+    cut: Callable[[str], list[str]] = import_module("rjieba").cut_for_search
+    return cut
+
+
 def _cut(line: str) -> list[str]:
     """A line in rjieba's search mode: longer words, and the words in them."""
-    tokens = rjieba.cut_for_search(line) if _HAS_HAN.search(line) else ()
+    tokens = _cutter()(line) if _HAS_HAN.search(line) else ()
     return _with_whole(line, tokens)
 
 
