@@ -22,6 +22,7 @@ WHERE application_name = 'a companion'
 
 async def search(sandbox: Sandbox, url: str, path: str = "smart", **body: object) -> Reply:
     headers = {"x-api-key": sandbox.known["api_key"], "content-type": "application/json"}
+    headers["accept-encoding"] = "identity"
     return await ask(f"{url}api/search/{path}", "POST", headers=headers, data=json.dumps(body))
 
 

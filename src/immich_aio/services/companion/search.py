@@ -11,7 +11,6 @@ from typing import Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from immich_aio.domain.immich import Shape, Visibility
@@ -19,6 +18,7 @@ from immich_aio.errors import AioError
 from immich_aio.services.companion.asked import Asked, Instead
 from immich_aio.services.companion.caller import Caller, Callers, credentials_of
 from immich_aio.services.companion.index_keeper import IndexKeeper
+from immich_aio.services.companion.json_reply import json_reply
 from immich_aio.services.companion.parity import Item
 from immich_aio.services.companion.search_asked import (
     Kind,
@@ -152,9 +152,11 @@ class SearchInterceptor:
             raise NotOursError
         found = await services.searcher.find(caller, _wish(search))
         if found.reason:
-            return Outcome.BY_TEXT, await self._by_text(body, search, caller, found)
-        items = await services.items.of(kind, search.search, caller, found)
-        return Outcome.OURS, _reply(items, search, has_more=found.page.has_more)
+            outcome, page = Outcome.BY_TEXT, await self._by_text(body, search, caller, found)
+        else:
+            items = await services.items.of(kind, search.search, caller, found)
+            outcome, page = Outcome.OURS, _page(items, search, has_more=found.page.has_more)
+        return outcome, await json_reply(page, asked.headers)
 
     async def _caller(self, asked: Asked, *, anew: bool) -> Caller | None:
         callers = self._services.callers
@@ -175,26 +177,26 @@ class SearchInterceptor:
 
     async def _by_text(
         self, body: Mapping[str, Any], search: SearchAsked, caller: Caller, found: Found
-    ) -> Response:
+    ) -> object:
         """Photos with the words first, then what Immich itself finds."""
         if not found.is_by_words:
             raise NotOursError
         size, page = search.search.size, found.page
         own = await self._services.items.of(search.kind, search.search, caller, found)
         if page.has_more or search.query.excluded:  # Immich knows no exclusions
-            return _reply(own, search, has_more=page.has_more)
+            return _page(own, search, has_more=page.has_more)
         known = [*page.earlier, *(hit.asset_id for hit in page.hits)]
         if not known:
             raise NotOursError
         missing = size - len(page.hits)
         if not missing:
-            return _reply(own, search, has_more=True)
+            return _page(own, search, has_more=True)
         start = max(0, found.request.offset - len(known))
         asked = dict(body) | {"query": search.query.meaning}
         rest = await self._services.tail.part(asked, caller, start, missing, size)
         ids = set(map(str, known))
         items = own + [item for item in rest.items if item.get("id") not in ids]
-        return _reply(items, search, has_more=rest.has_more)
+        return _page(items, search, has_more=rest.has_more)
 
 
 def _is_right(kind: Kind, body: Mapping[str, Any], shape: Shape) -> bool:
@@ -216,10 +218,9 @@ def _wish(search: SearchAsked) -> Wish:
     )
 
 
-def _reply(items: Sequence[Item], search: SearchAsked, *, has_more: bool) -> Response:
+def _page(items: Sequence[Item], search: SearchAsked, *, has_more: bool) -> object:
     """A page as Immich writes it."""
-    reply = search_reply(items, search.search.page + 1 if has_more else None)
-    return Response(to_json(reply), media_type="application/json; charset=utf-8")
+    return search_reply(items, search.search.page + 1 if has_more else None)
 
 
 def _json(raw: bytes) -> object:

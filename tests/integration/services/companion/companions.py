@@ -217,7 +217,7 @@ async def road_to(url: str) -> AsyncIterator[Road]:
 async def _posted(url: str, path: str, user: Who, body: object) -> Reply:
     headers = user.by_session if isinstance(user, User) else user
     data = body if isinstance(body, bytes) else json.dumps(body)
-    headers = {"content-type": "application/json", **headers}
+    headers = {"content-type": "application/json", "accept-encoding": "identity", **headers}
     return await ask(f"{url}/api/search/{path}", "POST", headers=headers, data=data)
 
 

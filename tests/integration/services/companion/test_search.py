@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -110,6 +112,18 @@ async def test_words_go_before_looks_and_filters_hold_for_both(
 async def test_paths_are_spelled_as_immich_lets_them_be(companion: Searching, user: User) -> None:
     for path in ("Smart", "SMART/", "smart/?x=1", "smart?"):
         assert len(await companion.names(user, path, query="ocr:发票")) == 3
+
+
+async def test_results_are_compressed_for_a_caller_who_takes_it(
+    companion: Searching, user: User
+) -> None:
+    headers = {**user.by_session, "accept-encoding": "gzip, br"}
+    body = {"query": "zzz", "withExif": True}
+    reply = await companion.ask("smart", headers, body)
+    assert reply.headers["content-encoding"] == "gzip"
+    plain = await companion.ask("smart", user, body)
+    assert json.loads(gzip.decompress(reply.body)) == plain.json
+    assert len(reply.body) < len(plain.body) / 3
 
 
 IMMICHS: list[tuple[str, object]] = [
