@@ -107,6 +107,7 @@ class Held(Exchange):
         if answer is not None:
             self._body = bytearray(answer.body)
             self.request = _instead(request, answer)
+            self._chunked_body = False
         self._to_immich()
 
     def _to_immich(self) -> None:

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead, path_of
 from immich_aio.services.companion.companion import Companion, CompanionConfig, Features
+from tests.integration.services.companion.wires import PATIENCE, chunked, get, wire
 from tests.integration.services.live import Reply, ask, live
 
 SEARCH = "/api/search/smart"
@@ -117,6 +118,32 @@ async def test_what_is_too_long_or_no_json_goes_through_without_loss(
         reply = await post(f"{url}{SEARCH}", body, kind)
     assert reply.json["body"].encode() == body
     assert not one.asked
+
+
+HEAD = b"POST /api/search/smart HTTP/1.1\r\nHost: photos\r\nContent-Type: application/json\r\n"
+
+
+async def test_a_body_in_chunks_that_is_only_sent_when_asked_for_is_read_too() -> None:
+    one = Answering(Instead(b'{"ocr":"x"}'))
+    async with companion(one) as url, wire(url) as caller:
+        await caller.say(HEAD + b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n")
+        async with asyncio.timeout(PATIENCE):
+            interim = await caller.reader.readuntil(b"\r\n\r\n")
+        assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await caller.say(chunked([b'{"query":', b'"x"}']))
+        answer = await caller.answer("POST")
+    assert json.loads(answer.body) == {"target": SEARCH, "body": '{"ocr":"x"}'}
+    assert [asked.body for asked in one.asked] == [b'{"query":"x"}']
+
+
+async def test_answers_of_both_kinds_come_in_the_order_of_the_requests() -> None:
+    """Also where Immich's would be there before ours."""
+    one = Answering(JSONResponse({"ours": True}))
+    async with companion(one) as url, wire(url) as caller:
+        search = HEAD + b"Content-Length: 2\r\n\r\n{}"
+        await caller.say(search + get("/1") + search + get("/2"))
+        bodies = [json.loads((await caller.answer()).body) for _ in range(4)]
+    assert [body.get("target", "ours") for body in bodies] == ["ours", "/1", "ours", "/2"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tests.integration.services.companion.wires import (
 )
 
 MANY = settings(
-    max_examples=150,
+    max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
