@@ -17,7 +17,7 @@ from deploy.check.compose import BASE, DEPLOY, filled, merged
 from deploy.check.queries import asked_for
 from deploy.check.services import PORTS, Stack
 from deploy.check.tools import running, said, tool
-from deploy.monitoring.panels import OF_OTHERS, ROWS
+from deploy.monitoring.rows import OF_OTHERS, ROWS
 from immich_aio.services.sandbox.embedded.supervised import free_port
 
 FOLDER = DEPLOY / "monitoring"

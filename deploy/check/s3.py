@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import tempfile
 import time
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deploy.check.compose import BASE, DEPLOY, filled, merged
-from deploy.check.tools import running, said, tool
+from deploy.check.tools import MissingError, running, said, tool
 from immich_aio.services.sandbox.embedded.postgres import Postgres
 
 FILES = (*BASE, "s3.yaml", "s3-local.yaml")
@@ -29,6 +30,8 @@ PATIENCE = 60
 
 def walk() -> str:
     """The whole way; what was found. Raises AssertionError where it ends before."""
+    if os.geteuid() != 0 or not Path("/dev/fuse").exists():
+        raise MissingError("Mounting needs root, and FUSE (/dev/fuse).")
     with tempfile.TemporaryDirectory(prefix="aio-s3-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         folder.chmod(0o755)  # PostgreSQL does not run as root

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class MissingError(Exception):
-    """A program is not on this machine."""
+    """What a check needs is not on this machine."""
 
 
 def tool(name: str) -> str:
@@ -21,7 +21,7 @@ def tool(name: str) -> str:
         str(beside) if beside.exists() else shutil.which(name) or shutil.which(f"/usr/sbin/{name}")
     )
     if found is None:
-        raise MissingError(f"{name} is not here")
+        raise MissingError(f"{name} is not on this machine.")
     return found
 
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from deploy.monitoring.panels import ROWS, Panel, Row
+from deploy.monitoring.panels import Panel, Row
+from deploy.monitoring.rows import ROWS
 
 DASHBOARD = Path(__file__).parent / "grafana" / "dashboards" / "immich-aio.json"
 SOURCE = {"type": "prometheus", "uid": "prometheus"}

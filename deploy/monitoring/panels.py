@@ -1,4 +1,4 @@
-"""What the dashboard shows: rows of panels, and the queries behind them."""
+"""A dashboard as values: rows of panels, and the queries behind them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["stat", "timeseries"]
-
-
-SEARCHES = "immich_aio_search_seconds"
-OURS = '{outcome=~"ours|by_text"}'
-"""Searches that the companion answered itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +38,27 @@ class Row:
     panels: tuple[Panel, ...]
 
 
-def _quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
+def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
+    """The share of a histogram's observations at or below it, as Prometheus computes it."""
     labels = ", ".join(name for name in ("le", by) if name)
     rate = f"rate({metric}_bucket{where}[$__rate_interval])"
     return f"histogram_quantile({share}, sum by ({labels}) ({rate}))"
 
 
-def _stages(metric: str, title: str, by: str = "stage") -> Panel:
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """What is added to a counter in a second, by labels."""
+    grouped = f" by ({by}) " if by else ""
+    return f"sum{grouped}(rate({metric}{where}[$__rate_interval]))"
+
+
+def stages(metric: str, title: str, by: str = "stage") -> Panel:
+    """Where the time goes on average, by stage, one above the other."""
     labels, where = by.split(", "), '{job="ai"}'
     return Panel(
         title,
         (
             Query(
-                f"sum by ({by}) (rate({metric}_sum{where}[$__rate_interval]))"
-                f" / sum by ({by}) (rate({metric}_count{where}[$__rate_interval]))",
+                f"{rate(f'{metric}_sum', by, where)} / {rate(f'{metric}_count', by, where)}",
                 " ".join(f"{{{{{label}}}}}" for label in labels),
             ),
         ),
@@ -64,324 +66,3 @@ def _stages(metric: str, title: str, by: str = "stage") -> Panel:
         "On average, where the time of a request goes in the AI service.",
         stacked=True,
     )
-
-
-AT_A_GLANCE = Row(
-    "At a glance",
-    (
-        Panel(
-            "Services that answer",
-            (Query('sum(up{job=~"gateway|ai|companion"})'),),
-            kind="stat",
-            width=4,
-        ),
-        Panel(
-            "Answered, per minute",
-            (Query("60 * sum(rate(immich_aio_gateway_stage_seconds_count{stage='backend'}[5m]))"),),
-            kind="stat",
-            width=4,
-        ),
-        Panel(
-            "Requests that wait",
-            (Query("sum(immich_aio_gateway_waiting)"),),
-            kind="stat",
-            width=4,
-            warn=500,
-        ),
-        Panel(
-            "Backends away",
-            (Query("sum(1 - immich_aio_gateway_backend_up)"),),
-            kind="stat",
-            width=4,
-            warn=1,
-        ),
-        Panel(
-            "Search, 95th percentile",
-            (Query(_quantile(0.95, SEARCHES, where=OURS).replace("$__rate_interval", "1h")),),
-            "s",
-            "Of those that the companion answered, in the last hour.",
-            kind="stat",
-            width=4,
-        ),
-        Panel(
-            "Index lag",
-            (Query("max(immich_aio_index_lag_seconds)"),),
-            "s",
-            "Time since Immich's tables were last looked at.",
-            kind="stat",
-            width=4,
-            warn=60,
-        ),
-    ),
-)
-
-WORK = Row(
-    "Immich's machine learning, at the gateway",
-    (
-        Panel(
-            "Throughput by task",
-            (
-                Query(
-                    "sum by (task) (rate(immich_aio_gateway_stage_seconds_count"
-                    "{stage='backend'}[$__rate_interval]))",
-                    "{{task}}",
-                ),
-            ),
-            "ops",
-        ),
-        Panel(
-            "Time by task, 95th percentile",
-            (
-                Query(
-                    _quantile(0.95, "immich_aio_gateway_stage_seconds", "task, stage", ""),
-                    "{{task}}: {{stage}}",
-                ),
-            ),
-            "s",
-            "Waiting for a backend, and at the one that answered.",
-        ),
-        Panel(
-            "Requests that wait",
-            (Query("sum by (task) (immich_aio_gateway_waiting)", "{{task}}"),),
-            help="Without a backend at the moment. The places are WAITING_ROOM (1,000).",
-            stacked=True,
-        ),
-        Panel(
-            "In hand, by backend",
-            (
-                Query(
-                    "sum by (backend, task) (immich_aio_gateway_running)", "{{backend}}: {{task}}"
-                ),
-            ),
-            stacked=True,
-        ),
-        Panel(
-            "Tries that failed",
-            (
-                Query(
-                    "sum by (backend, kind) (rate(immich_aio_gateway_failures_total"
-                    "[$__rate_interval]))",
-                    "{{backend}}: {{kind}}",
-                ),
-            ),
-            "ops",
-            "They are tried again, so a job is lost only after JOB_WAIT.",
-        ),
-        Panel(
-            "Backends: 1 up; breakers: 0 closed, 2 open",
-            (
-                Query("immich_aio_gateway_backend_up", "{{backend}} up"),
-                Query("immich_aio_gateway_breaker", "{{backend}}: {{task}}"),
-            ),
-        ),
-        Panel(
-            "Time to make replies, 95th percentile",
-            (Query(_quantile(0.95, "immich_aio_gateway_convert_seconds")),),
-            "s",
-        ),
-        Panel(
-            "Text queries whose vector was kept",
-            (
-                Query(
-                    "sum by (outcome) (rate(immich_aio_gateway_text_cache_total"
-                    "[$__rate_interval]))",
-                    "{{outcome}}",
-                ),
-            ),
-            "ops",
-        ),
-        Panel(
-            "Uploads in hand",
-            (Query("immich_aio_gateway_body_bytes", "{{place}}"),),
-            "bytes",
-            stacked=True,
-        ),
-    ),
-)
-
-ENGINES = Row(
-    "Models, in the AI service",
-    (
-        _stages("immich_aio_ocr_stage_seconds", "OCR: time by stage"),
-        _stages("immich_aio_clip_stage_seconds", "Chinese-CLIP: time by stage", "kind, stage"),
-        _stages("immich_aio_faces_stage_seconds", "Faces: time by stage"),
-        Panel(
-            "Queues",
-            tuple(
-                Query(f'sum(immich_aio_{engine}_waiting{{job="ai"}})', engine)
-                for engine in ("ocr", "clip", "faces")
-            ),
-        ),
-        Panel(
-            "Running, and workers",
-            tuple(
-                Query(f'sum(immich_aio_{engine}_{what}{{job="ai"}})', f"{engine}: {what}")
-                for engine in ("ocr", "clip", "faces")
-                for what in ("running", "workers")
-            ),
-        ),
-        Panel(
-            "Models loaded",
-            tuple(
-                Query(f'max(immich_aio_{engine}_loaded{{job="ai"}})', engine)
-                for engine in ("ocr", "clip", "faces")
-            ),
-            help="1 while in memory; MODEL_TTL says how long one stays that is not asked.",
-        ),
-        Panel(
-            "Lines read, faces found, per second",
-            (
-                Query('sum(rate(immich_aio_ocr_lines_total{job="ai"}[$__rate_interval]))', "lines"),
-                Query('sum(rate(immich_aio_faces_total{job="ai"}[$__rate_interval]))', "faces"),
-            ),
-            "ops",
-        ),
-    ),
-)
-
-SEARCH = Row(
-    "Search, at the companion",
-    (
-        Panel(
-            "Searches by who answered",
-            (
-                Query(
-                    "sum by (outcome) (rate(immich_aio_search_seconds_count[$__rate_interval]))",
-                    "{{outcome}}",
-                ),
-            ),
-            "ops",
-        ),
-        Panel(
-            "Time of a search",
-            tuple(
-                Query(_quantile(share, SEARCHES, where=OURS), f"{share:.0%}")
-                for share in (0.5, 0.95)
-            ),
-            "s",
-        ),
-        Panel(
-            "Requests that may be ours, by what came of them",
-            (
-                Query(
-                    "sum by (interceptor, outcome) (rate(immich_aio_companion_answers_total"
-                    "[$__rate_interval]))",
-                    "{{interceptor}}: {{outcome}}",
-                ),
-            ),
-            "ops",
-            "ours; instead: Immich was asked otherwise; passed, timeout, error: asked as it came.",
-        ),
-        Panel(
-            "Immich answers the companion",
-            (Query("min(immich_aio_companion_immich_up)"),),
-        ),
-        Panel(
-            "Index: lag, and whether search works",
-            (
-                Query("max(immich_aio_index_lag_seconds)", "lag in seconds"),
-                Query("min(immich_aio_search_ready)", "search works"),
-            ),
-        ),
-    ),
-)
-
-PROCESSES = Row(
-    "Processes",
-    (
-        Panel(
-            "Memory",
-            (
-                Query(
-                    'process_resident_memory_bytes{job=~"gateway|ai|companion"}',
-                    "{{job}}",
-                ),
-            ),
-            "bytes",
-        ),
-        Panel(
-            "Cores in use",
-            (
-                Query(
-                    "rate(process_cpu_seconds_total"
-                    '{job=~"gateway|ai|companion"}[$__rate_interval])',
-                    "{{job}}",
-                ),
-            ),
-        ),
-        Panel(
-            "Open files and connections",
-            (Query('process_open_fds{job=~"gateway|ai|companion"}', "{{job}}"),),
-        ),
-        Panel(
-            "Requests by status",
-            (
-                Query(
-                    "sum by (job, status) (rate(immich_aio_request_seconds_count"
-                    "[$__rate_interval]))",
-                    "{{job}}: {{status}}",
-                ),
-            ),
-            "ops",
-        ),
-        Panel(
-            "Time of a request, 95th percentile",
-            (
-                Query(
-                    _quantile(0.95, "immich_aio_request_seconds", "job, route"), "{{job}} {{route}}"
-                ),
-            ),
-            "s",
-        ),
-        Panel(
-            "Versions",
-            (Query("immich_aio_build_info", "{{service}} {{version}}"),),
-        ),
-    ),
-)
-
-IMMICH = Row(
-    "Immich's own",
-    (
-        Panel(
-            "Jobs under way",
-            (
-                Query("sum(immich_queues_ocr_active)", "OCR"),
-                Query("sum(immich_queues_smart_search_active)", "smart search"),
-                Query("sum(immich_queues_face_detection_active)", "face detection"),
-            ),
-            help="Needs IMMICH_TELEMETRY_INCLUDE, which monitoring.yaml sets.",
-        ),
-        Panel(
-            "Jobs done and failed, per second",
-            (
-                Query("sum(rate(immich_jobs_ocr_success_total[$__rate_interval]))", "OCR: done"),
-                Query("sum(rate(immich_jobs_ocr_failed_total[$__rate_interval]))", "OCR: failed"),
-                Query(
-                    "sum(rate(immich_jobs_smart_search_success_total[$__rate_interval]))",
-                    "smart search: done",
-                ),
-                Query(
-                    "sum(rate(immich_jobs_smart_search_failed_total[$__rate_interval]))",
-                    "smart search: failed",
-                ),
-            ),
-            "ops",
-        ),
-        Panel("Immich's workers", (Query('up{job="immich"}', "{{worker}}"),)),
-    ),
-)
-
-ROWS = (AT_A_GLANCE, WORK, ENGINES, SEARCH, PROCESSES, IMMICH)
-
-OF_OTHERS = {
-    "up": "Prometheus's own",
-    "immich_queues_ocr_active": "Immich: immich.queues.<queue>.active",
-    "immich_queues_smart_search_active": "the same",
-    "immich_queues_face_detection_active": "the same",
-    "immich_jobs_ocr_success_total": "Immich: immich.jobs.<job>.<status>",
-    "immich_jobs_ocr_failed_total": "the same",
-    "immich_jobs_smart_search_success_total": "the same",
-    "immich_jobs_smart_search_failed_total": "the same",
-}
-"""Metrics that are not ours, and where their names are from."""

@@ -18,7 +18,7 @@ from deploy.check.compose import BASE, DEPLOY, filled, merged
 from deploy.check.queries import asked_for
 from deploy.check.services import Stack
 from deploy.monitoring import draw
-from deploy.monitoring.panels import OF_OTHERS, ROWS
+from deploy.monitoring.rows import OF_OTHERS, ROWS
 from tests.acceptance.product import RECEIPT
 from tests.acceptance.sandboxes import Sandbox
 
@@ -112,7 +112,7 @@ async def test_every_metric_of_ours_is_on_the_dashboard(emitted: Emitted) -> Non
     ours = {name for name in emitted if name.startswith("immich_aio_")}
     families = {re.sub("_(bucket|count|sum|total|created)$", "", name) for name in ours}
     missing = {each for each in families if not any(name.startswith(each) for name in shown)}
-    assert missing == set(), "They need a panel in deploy/monitoring/panels.py."
+    assert missing == set(), "They need a panel in deploy/monitoring/rows.py."
 
 
 def test_a_metric_that_nobody_emits_is_noticed() -> None:
