@@ -15,7 +15,6 @@ from immich_aio.domain.tasks import OcrOptions
 from immich_aio.errors import AioError, BadImageError, BadInputError, TooLargeError, UpstreamError
 from immich_aio.upstream.http import HttpClient, HttpReply, parsed
 from immich_aio.wire import mt_photos
-from immich_aio.wire.image_file import read_size
 
 CALLERS_FAULT: dict[str, type[AioError]] = {
     "bad_image": BadImageError,
@@ -53,7 +52,7 @@ class MtPhotosClient:
         Raises BadImageError or TooLargeError for what cannot be read, UpstreamError,
         OverloadedError or TimeoutExceededError.
         """
-        width, height = read_size(image_file)
+        width, height = _size(image_file)
         body = await self._send("/ocr", data=_form(image_file))
         result = await parsed(mt_photos.parse_ocr, body, width, height)
         lines = tuple(line for line in result.lines if line.text_score >= options.min_text_score)
@@ -61,7 +60,7 @@ class MtPhotosClient:
 
     async def encode_image(self, image_file: bytes) -> Embedding:
         """The vector of one image file, of length 1. Raises as ``read``."""
-        width, height = read_size(image_file)
+        width, height = _size(image_file)
         body = await self._send("/clip/img", data=_form(image_file))
         vector = await parsed(_clip_vector, body)
         return dataclasses.replace(vector, width=width, height=height)
@@ -80,7 +79,7 @@ class MtPhotosClient:
 
         Raises as ``read``, and UpstreamError where the server says that it has another pack.
         """
-        width, height = read_size(image_file)
+        width, height = _size(image_file)
         body = await self._send("/represent", data=_form(image_file))
         found = await parsed(_faces, body, width, height, self._face_pack)
         faces = tuple(face for face in found.faces if face.score >= min_score)
@@ -112,6 +111,13 @@ class MtPhotosClient:
         kind = CALLERS_FAULT.get(reply.headers.get(mt_photos.FAILURE_HEADER, ""))
         if kind is not None:
             raise kind(mt_photos.failure_message(reply.body))
+
+
+def _size(image_file: bytes) -> tuple[int, int]:
+    # Imported here, for decoders take megabytes, and a companion alone has no use for them.
+    from immich_aio.wire.image_file import read_size  # noqa: PLC0415
+
+    return read_size(image_file)
 
 
 def _form(image_file: bytes) -> aiohttp.FormData:

@@ -12,8 +12,6 @@ import asyncio
 import functools
 import io
 
-from PIL import Image, ImageDraw, ImageFont
-
 from immich_aio.domain.tasks import OcrTask
 from immich_aio.services.gateway.given import Fields, Given
 from immich_aio.services.gateway.routing import Unit
@@ -39,6 +37,8 @@ async def canary_of(unit: Unit) -> tuple[Unit, Given] | None:
 @functools.cache
 def picture() -> bytes:
     """A JPEG with some words in it."""
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # heavy, and seldom needed
+
     image = Image.new("RGB", SIZE, "white")
     draw = ImageDraw.Draw(image)
     for place in range(8):

@@ -32,7 +32,6 @@ from immich_aio.services.gateway.given import Given
 from immich_aio.services.gateway.health import Lane
 from immich_aio.services.gateway.routing import Unit
 from immich_aio.services.gateway.waiting_room import Groups, Trip, WaitingRoom
-from immich_aio.wire.image_file import read_size
 
 log = logging.getLogger(__name__)
 
@@ -261,4 +260,7 @@ async def _refuse_what_is_no_image(given: Given) -> None:
     """Raises BadImageError for what no backend can read, whatever it answered."""
     image = (await given.fields()).image
     if image is not None:
+        # Decoders take megabytes, which a companion alone has no use for.
+        from immich_aio.wire.image_file import read_size  # noqa: PLC0415
+
         read_size(image)
