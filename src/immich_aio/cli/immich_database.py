@@ -40,7 +40,7 @@ async def connected(settings: Settings) -> AsyncIterator[Database]:
             "such as DB_URL=postgresql://postgres:password@localhost:5432/immich."
         )
     await _try(url)
-    database = Database(url)
+    database = Database(url, gives_way=True)
     try:
         await database.open()
         yield database

@@ -20,6 +20,9 @@ _NOTICE = {
     "tcp_user_timeout": 30_000,
 }
 """A server that is gone without a word is noticed after a minute, not after hours."""
+GIVES_WAY = "-c lock_timeout=500ms"
+"""While Immich changes its tables it holds all locks on them. Of whoever waits for those, and holds
+one that it wants, and Immich, PostgreSQL ends either after a second, which must not be Immich."""
 
 
 class Database:
@@ -29,12 +32,19 @@ class Database:
     """
 
     def __init__(
-        self, url: str, max_connections: int = 10, patience: float = 30.0, believed: float = 0.0
+        self,
+        url: str,
+        max_connections: int = 10,
+        patience: float = 30.0,
+        believed: float = 0.0,
+        *,
+        gives_way: bool = False,
     ) -> None:
         """``patience`` is how many seconds anybody waits for a connection.
 
         A connection that was used in the last ``believed`` seconds is given out without a look at
-        whether it still works, which takes a round trip.
+        whether it still works, which takes a round trip. Who ``gives_way`` waits for locks of
+        others for a moment only, and raises psycopg's LockNotAvailable then.
         """
         self.url = url
         self._believed = believed
@@ -49,7 +59,7 @@ class Database:
             kwargs={
                 "row_factory": dict_row,
                 "autocommit": True,
-                "options": "-c timezone=UTC -c jit=off",
+                "options": f"-c timezone=UTC -c jit=off {GIVES_WAY if gives_way else ''}",
                 **_NOTICE,
             },
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from uuid import UUID
@@ -219,14 +219,22 @@ class IndexSync:
         return await cursor.fetchall()
 
     async def _rebuild(self, index: TextIndex, advance: Advance) -> SyncReport:
-        async with self._database.connection() as reader, _snapshot(reader):
+        """The connection that reads lets go of Immich's tables before the other one looks at them:
+        PostgreSQL would not see that it waits for the other, and Immich for both, for ever.
+        """
+        async with AsyncExitStack() as reading:
+            reader = await reading.enter_async_context(self._database.connection())
+            await reading.enter_async_context(_snapshot(reader))
             moment = await self._moment(reader)
-            batches = self._all(reader, advance)
+            batches = self._all(reader, advance, reading.aclose)
             written = await index.replace(batches, self._segmenter.name, moment)
         return SyncReport(written=written, rebuilt=True)
 
     async def _all(
-        self, reader: AsyncConnection[DictRow], advance: Advance
+        self,
+        reader: AsyncConnection[DictRow],
+        advance: Advance,
+        when_read: Callable[[], Awaitable[None]],
     ) -> AsyncIterator[list[Document]]:
         done, total = 0, await self._total(reader)
         advance(done, total)
@@ -236,6 +244,7 @@ class IndexSync:
                 yield await documents([_reading(row) for row in rows], self._segmenter)
                 done += len(rows)
                 advance(done, total)
+        await when_read()
 
     async def _total(self, connection: AsyncConnection[DictRow]) -> int:
         """Photos with visible lines."""

@@ -52,6 +52,7 @@ async def migrate(database: Database) -> None:
     async with database.connection() as connection:
         while await _current(connection) != len(steps):
             async with connection.transaction():
+                await connection.execute(_SQL["have_patience"])
                 await connection.execute(_SQL["lock"])
                 current = await _current(connection)
                 if current > len(steps):

@@ -1,5 +1,8 @@
 -- The record of migrations, and the lock under which they run.
 
+-- name: have_patience
+SET LOCAL lock_timeout = 0
+
 -- name: lock
 SELECT pg_advisory_xact_lock(hashtext('immich_aio.migration'))
 

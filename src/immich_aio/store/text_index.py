@@ -122,7 +122,9 @@ class TextIndex:
             await self._execute("more_memory", "key_of_new", "index_new")
         await self._execute("analyze_new")
         async with self.connection.transaction():
-            await self._execute("drop_old", "take_over", "take_over_key", "take_over_grams")
+            await self._execute(
+                "have_patience_here", "drop_old", "take_over", "take_over_key", "take_over_grams"
+            )
             await self.remember(segmenter, moment)
         return count
 
@@ -151,8 +153,7 @@ class TextIndex:
 async def writing(database: Database, *, wait: bool) -> AsyncIterator[TextIndex | None]:
     """Hold the index's lock; without ``wait``, None where another process holds it."""
     async with database.connection() as connection:
-        cursor = await connection.execute(_SQL["lock" if wait else "try_lock"])
-        row = await cursor.fetchone()
+        row = await (_wait_for_lock if wait else _try_lock)(connection)
         if row is not None and row.get("held") is False:
             yield None
             return
@@ -163,6 +164,19 @@ async def writing(database: Database, *, wait: bool) -> AsyncIterator[TextIndex 
                 await connection.execute(_SQL["unlock"])
             except psycopg.Error:
                 await connection.close()  # and the lock with it
+
+
+async def _wait_for_lock(connection: AsyncConnection[DictRow]) -> None:
+    try:
+        for name in ("have_patience", "lock", "have_none"):
+            await connection.execute(_SQL[name])
+    except BaseException:
+        await connection.close()  # it may have patience, and whoever has it next must not
+        raise
+
+
+async def _try_lock(connection: AsyncConnection[DictRow]) -> DictRow | None:
+    return await (await connection.execute(_SQL["try_lock"])).fetchone()
 
 
 async def index_status(database: Database) -> IndexStatus | None:

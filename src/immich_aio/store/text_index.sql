@@ -114,6 +114,16 @@ WHERE document."assetId" = stale."assetId"
 
 -- ---- About it
 
+-- name: have_patience
+SET lock_timeout = 0
+
+-- name: have_none
+RESET lock_timeout
+
+-- name: have_patience_here
+-- For what is ours alone.
+SET LOCAL lock_timeout = 0
+
 -- name: lock
 SELECT pg_advisory_lock(hashtext('immich_aio.document'))
 

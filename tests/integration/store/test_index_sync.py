@@ -243,6 +243,51 @@ async def test_what_happens_during_a_rebuild_is_taken_over_afterwards(
     assert set(await texts(database)) == {two, three}
 
 
+async def test_immich_may_change_its_tables_while_the_index_is_made(
+    library: Library, database: Database, sync: IndexSync
+) -> None:
+    """It waits for what is being read, and for nothing that itself waits for Immich."""
+    one = await library.add("one")
+    await sync.once()
+    segmenter = _Waiting()
+    slow = IndexSync(database, await immich_tables(database), segmenter)
+    rebuild = asyncio.create_task(slow.rebuild())
+    await segmenter.reached.wait()
+    async with database.connection() as immich, immich.transaction():
+        await immich.execute("ALTER TABLE smart_search ADD COLUMN one int")
+        changes = asyncio.create_task(immich.execute("ALTER TABLE asset_ocr ADD COLUMN two int"))
+        await until_it_waits(database)
+        segmenter.go.set()
+        await asyncio.wait_for(changes, 30)
+    await rebuild
+    assert set(await texts(database)) == {one}
+
+
+async def until_it_waits(database: Database) -> None:
+    for _ in range(1000):
+        if await database.row("SELECT pid FROM pg_locks WHERE NOT granted"):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nothing waited for a lock within ten seconds")
+
+
+async def test_whoever_gives_way_does_not_wait_long_while_immich_changes_its_tables(
+    library: Library, database: Database
+) -> None:
+    one = await library.add("one")
+    await migrate(database)
+    polite = Database(database.url, gives_way=True)
+    await polite.open()
+    follower = IndexSync(polite, await immich_tables(polite), JiebaSegmenter())
+    async with database.connection() as immich, immich.transaction():
+        await immich.execute("ALTER TABLE smart_search ADD COLUMN one int")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            await follower.once()
+    await follower.once()
+    assert set(await texts(database)) == {one}
+    await polite.close()
+
+
 async def test_two_that_follow_keep_apart(
     library: Library, database: Database, sync: IndexSync
 ) -> None:

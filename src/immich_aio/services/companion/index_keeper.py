@@ -236,7 +236,7 @@ class IndexKeeper:
 
     async def _with_database(self, url: str) -> None:
         await _try(url)
-        database = Database(url, patience=PATIENCE, believed=BELIEVED)
+        database = Database(url, patience=PATIENCE, believed=BELIEVED, gives_way=True)
         try:
             await database.open()
             while True:
