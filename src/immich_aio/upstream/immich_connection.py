@@ -175,7 +175,9 @@ class Connection(asyncio.Protocol):
     # ---- What the parser calls
 
     def on_message_begin(self) -> None:
-        """See ``httptools``."""
+        """See ``httptools``. A reply that nobody asked for spoils the connection."""
+        if self._receiver is None:
+            self._reusable = False
         self._reason = b""
         self._headers: list[Header] = []
         self._in_body = False

@@ -172,7 +172,7 @@ class Exchange:
         closed just as we used it again; what changes nothing is asked once more then.
         """
         connection, self._connection = self._connection, None
-        if self._begun:
+        if self._begun and self._page is None:
             self.response_complete = True
             self._caller.hang_up()
         elif connection is not None and connection.used and self._may_be_repeated:

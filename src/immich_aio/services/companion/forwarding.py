@@ -36,6 +36,8 @@ class Origin:
             return _told(self.peer, self.scheme, host)
         said: dict[bytes, bytes] = {}
         for name, value in claims:
+            if not value:
+                continue
             if name == FOR and FOR in said:
                 value = said.pop(FOR) + b", " + value  # noqa: PLW2901  # one list, in two headers
             said.setdefault(name, value)

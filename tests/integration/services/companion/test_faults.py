@@ -49,6 +49,19 @@ async def test_a_reply_that_breaks_off_does_not_pass_for_a_whole_one(beginning: 
     assert (answer.status, answer.body, answer.whole) == (200, b"half", False)
 
 
+async def test_a_page_that_breaks_off_is_answered_502() -> None:
+    """Nothing of it has been passed on, for our script was to come into it."""
+
+    async def die(one: Wire, _number: int) -> None:
+        await head_of(one)
+        await one.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n<ht")
+
+    async with scripted(die) as immich, companion_before(immich) as companion:
+        answer = await exchanged(companion, get("/", "Accept: text/html"))
+    assert answer.status == 502
+    assert answer.whole
+
+
 async def test_while_immich_is_away_callers_are_told_to_come_back_and_then_it_answers() -> None:
     async def greet(one: Wire, _number: int) -> None:
         while await head_of(one):
@@ -107,6 +120,18 @@ async def test_what_is_lost_on_an_old_connection_is_asked_again_only_if_it_chang
         assert (await exchanged(companion, get("/"))).body == b"first"
         assert (await exchanged(companion, get("/", method=method))).status == status
     assert len(heads) == asked
+
+
+async def test_what_immich_says_unasked_is_nobodys_reply() -> None:
+    """Least of all that of whoever asks next."""
+
+    async def babble(one: Wire, number: int) -> None:
+        while await head_of(one):
+            await one.say(reply(b"%d" % number) + reply(b"unasked")[:30])
+
+    async with scripted(babble) as immich, companion_before(immich) as companion:
+        bodies = [(await exchanged(companion, get("/"))).body for _ in range(3)]
+    assert bodies == [b"0", b"1", b"2"]
 
 
 async def test_a_connection_is_not_kept_longer_than_immich_keeps_it() -> None:

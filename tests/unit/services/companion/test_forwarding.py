@@ -12,7 +12,10 @@ from immich_aio.services.companion.forwarding import CLAIMS, Forwarding
 
 FORWARDING = Forwarding((ip_network("10.0.0.0/8"), ip_network("fd00::/8")))
 
-CLAIMED = st.lists(st.tuples(st.sampled_from(sorted(CLAIMS)), st.binary(min_size=1, max_size=20)))
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"))
+"""What the parser lets through."""
+
+CLAIMED = st.lists(st.tuples(st.sampled_from(sorted(CLAIMS)), VALUES.map(str.encode)))
 
 
 @given(CLAIMED)
@@ -32,6 +35,11 @@ def test_a_trusted_proxys_own_address_is_the_last_whatever_it_says(
     told = FORWARDING.origin("10.1.2.3").told(b"photos", claims)
     lines = dict(line.split(b": ", 1) for line in told.split(b"\r\n") if b": " in line)
     assert lines[b"x-forwarded-for"].endswith(b"10.1.2.3")
+
+
+def test_an_empty_claim_is_none() -> None:
+    told = FORWARDING.origin("10.1.2.3").told(b"photos", [(b"x-forwarded-for", b"")])
+    assert told.startswith(b"x-forwarded-for: 10.1.2.3\r\n")
 
 
 def test_the_first_of_two_claims_counts_as_it_does_for_immich() -> None:
