@@ -8,12 +8,13 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 from uuid import UUID
 
+import psycopg
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
@@ -23,7 +24,7 @@ from immich_aio.cli.backfill import work as working
 from immich_aio.cli.backfill.feeder import Ending, Feeder, Parts, Patience
 from immich_aio.cli.backfill.wish import Wish
 from immich_aio.domain.backfill import FEWEST, BackfillProgress, Scope
-from immich_aio.domain.refresh import Hindrance, Refresh
+from immich_aio.domain.refresh import Hindrance, Marks, Refresh
 from immich_aio.errors import BadInputError, UnavailableError
 from immich_aio.settings import Settings
 from immich_aio.store.backfill import BackfillLog, ElsewhereError
@@ -420,6 +421,33 @@ async def test_ctrl_c_stops_it_and_says_how_to_go_on(newest: Mini, tmp_path: Pat
         status, said = await command("ocr")
     assert status == 1
     assert "Done: 9 photos.\n1 failed twice; Immich's log says why: 4.jpg\n" in said
+
+
+async def test_a_cancel_in_the_midst_of_a_round_ends_it_too(
+    newest: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await newest.user()
+    await photos(newest, user, 2)
+    async with backfill(newest, OCR) as begun:
+        marks = begun.feeder._parts.photos.marks
+
+        async def cancelled(ids: Iterable[UUID]) -> Marks:
+            if ids := list(ids):
+                await begun.log.forget()
+            return await marks(ids)
+
+        monkeypatch.setattr(begun.feeder._parts.photos, "marks", cancelled)
+        assert await working._persist(begun.feeder, begun.log) is Ending.FORGOTTEN
+
+
+async def test_whoever_may_not_write_is_told_so(
+    newest: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_URL", newest.data.database.url)
+    name = psycopg.conninfo.conninfo_to_dict(newest.data.database.url)["dbname"]
+    await newest.run(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(UnavailableError, match=r"refuses it: .* read-only transaction"):
+        await commands.begin(Task.OCR, MISSING, None)
 
 
 async def test_what_hinders_it_is_said_with_what_to_do(

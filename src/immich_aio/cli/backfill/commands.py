@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+from psycopg_pool import PoolTimeout
+
 from immich_aio.cli.backfill.output import hindered, named, shown, tell, write
 from immich_aio.cli.backfill.wish import Wish
 from immich_aio.cli.backfill.work import Immich, work
@@ -62,8 +65,7 @@ async def resume(task: Task, rate: float | None) -> None:
 
 async def pause(task: Task) -> None:
     """Let the process that is at it wait."""
-    async with connected(Settings.load()) as database:
-        log = BackfillLog(database, task.refresh)
+    async with _log(task) as log:
         await _unfinished(log, task)
         await log.pause(paused=True)
     write(f"Paused. 'immich-aio backfill resume {task.value}' goes on.")
@@ -71,8 +73,7 @@ async def pause(task: Task) -> None:
 
 async def cancel(task: Task) -> None:
     """Forget a back-fill."""
-    async with connected(Settings.load()) as database:
-        log = BackfillLog(database, task.refresh)
+    async with _log(task) as log:
         progress = (await _unfinished(log, task)).progress
         await log.forget()
     write(f"Cancelled after {progress.done:,} of {progress.total:,} photos.")
@@ -80,7 +81,7 @@ async def cancel(task: Task) -> None:
 
 async def status(*, as_json: bool) -> None:
     """Print how far back-fills are."""
-    async with connected(Settings.load()) as database:
+    async with _explained(), connected(Settings.load()) as database:
         told = {name: await _status(BackfillLog(database, one)) for one, name in NAMES.items()}
     if as_json:
         write(json.dumps(told, ensure_ascii=False))
@@ -94,8 +95,28 @@ async def status(*, as_json: bool) -> None:
 @asynccontextmanager
 async def _immich() -> AsyncIterator[Immich]:
     settings = Settings.load()
-    async with immich_database(settings) as (database, tables):
+    async with _explained(), immich_database(settings) as (database, tables):
         yield Immich(settings, database, tables)
+
+
+@asynccontextmanager
+async def _log(task: Task) -> AsyncIterator[BackfillLog]:
+    """The record alone, also where Immich's tables are not known."""
+    async with _explained(), connected(Settings.load()) as database:
+        yield BackfillLog(database, task.refresh)
+
+
+@asynccontextmanager
+async def _explained() -> AsyncIterator[None]:
+    """What the database refuses, in one line."""
+    try:
+        yield
+    except (psycopg.Error, PoolTimeout) as error:
+        said = " ".join(str(error).split())
+        raise UnavailableError(
+            f"Immich's database refuses it: {said}. DB_USERNAME must be allowed to write in the "
+            "schema immich_aio."
+        ) from error
 
 
 async def _note(immich: Immich, log: BackfillLog, task: Task, wish: Wish) -> None:

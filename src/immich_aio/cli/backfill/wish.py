@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from immich_aio.cli.search_filters import OPTIONS, Kind
+from immich_aio.cli.search_filters import OPTIONS, FilterOption, Kind
 from immich_aio.domain.backfill import Scope
 
 _SWITCHES = frozenset(option.field for option in OPTIONS if option.kind is Kind.SWITCH)
@@ -43,8 +44,21 @@ class Wish:
         return {"scope": self.scope.value, "user": self.user, "filters": dict(self.filters)}
 
     def __str__(self) -> str:
-        parts = [f"--{self.scope.value}"]
-        if self.user is not None:
-            parts.append(f"--user {self.user}")
-        parts += [f"{name} {value}" for name, value in self.filters.items()]
-        return ", ".join(parts)
+        """As options of the command line."""
+        whose = [] if self.user is None else [f"--user {shlex.quote(self.user)}"]
+        filters = [
+            typed
+            for option in OPTIONS
+            if option.field in self.filters
+            for typed in _typed(option, self.filters[option.field])
+        ]
+        return " ".join([f"--{self.scope.value}", *whose, *filters])
+
+
+def _typed(option: FilterOption, value: Any) -> list[str]:  # noqa: ANN401  # what typer gave
+    if option.kind is Kind.FLAG:
+        return [option.flag.split("/")[0 if value else 1]]
+    if option.kind is Kind.SWITCH:
+        return [option.flag]
+    values = value if isinstance(value, list) else [value]
+    return [f"{option.flag} {shlex.quote(str(one))}" for one in values]
