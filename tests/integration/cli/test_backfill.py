@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import PIPE, STDOUT
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
@@ -65,7 +67,9 @@ class Backfill:
 
 
 @asynccontextmanager
-async def backfill(mini: Mini, refresh: Refresh, wish: Wish = MISSING) -> AsyncIterator[Backfill]:
+async def backfill(
+    mini: Mini, refresh: Refresh, wish: Wish = MISSING, *, redis_url: str | None = None
+) -> AsyncIterator[Backfill]:
     """Note a back-fill, as the command does."""
     database = mini.data.database
     await migrate(database)
@@ -76,7 +80,7 @@ async def backfill(mini: Mini, refresh: Refresh, wish: Wish = MISSING) -> AsyncI
     extent = await photos.extent()
     if await log.run() is None:
         await log.begin(wish.record, started_at, extent.possible)
-    jobs = ImmichJobs(mini.redis_url)
+    jobs = ImmichJobs(redis_url or mini.redis_url)
     said: Said = []
     parts = Parts(refresh, wish.scope, log, photos, jobs)
     feeder = Feeder(parts, lambda *what: said.append(what), None, QUICK)
@@ -336,6 +340,67 @@ async def test_a_database_that_cut_everybody_off_is_waited_for(
             )
         assert await running is Ending.FINISHED
     assert await begun.figures() == (30, 30, [])
+
+
+class Way:
+    """A way to Redis that can be cut."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> int:
+        """Let everybody through, on the port that it gives."""
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self._port
+
+    async def cut(self) -> None:
+        """Let nobody through, nor those who were let in."""
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        while self._writers:  # noqa: ASYNC110  # it is a set
+            await asyncio.sleep(0.01)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._to)
+        await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with contextlib.suppress(ConnectionError):
+            while some := await reader.read(65536):
+                writer.write(some)
+                await writer.drain()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        self._writers.discard(writer)
+
+
+async def test_a_redis_that_is_away_is_waited_for(
+    newest: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "AWAY_SECONDS", 0.05)
+    user = await newest.user()
+    await photos(newest, user, 20)
+    port = urlsplit(newest.redis_url).port
+    assert port is not None
+    way = Way(port)
+    url = newest.redis_url.replace(f":{port}/", f":{await way.open()}/")
+    async with worker(newest), backfill(newest, OCR, redis_url=url) as begun:
+        running = asyncio.create_task(working._persist(begun.feeder, begun.log))
+        await begun.until(lambda progress, _: progress.done >= 5)
+        await way.cut()
+        await begun.until(lambda _, waits: "cannot be reached" in waits)
+        await way.open()
+        assert await running is Ending.FINISHED
+        assert await begun.figures() == (20, 20, [])
+    await way.cut()
 
 
 async def test_two_processes_are_never_at_the_same_one(newest: Mini) -> None:
