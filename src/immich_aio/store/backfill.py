@@ -16,6 +16,8 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from immich_aio.domain.backfill import TRIES, BackfillProgress
@@ -81,7 +83,7 @@ class BackfillLog:
     async def begin(self, wish: Mapping[str, Any], started_at: datetime, total: int) -> None:
         """Begin one, in the place of the last."""
         async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(_SQL["forget"], {"task": self._task})
+            await self._forget(connection)
             values = {"wish": Jsonb(dict(wish)), "started_at": started_at, "total": total}
             await connection.execute(_SQL["begin"], {"task": self._task, **values})
 
@@ -111,7 +113,8 @@ class BackfillLog:
 
     async def forget(self) -> None:
         """Forget it; jobs that are queued are done all the same."""
-        await self._database.run(_SQL["forget"], task=self._task)
+        async with self._database.connection() as connection, connection.transaction():
+            await self._forget(connection)
 
     async def finish(self) -> None:
         """All its photos were taken, and none is under way."""
@@ -164,3 +167,8 @@ class BackfillLog:
     async def forgive(self, ids: Collection[UUID]) -> None:
         """Let the last try of failed photos not count, for it was not their fault."""
         await self._database.run(_SQL["forgive"], task=self._task, ids=list(ids))
+
+    async def _forget(self, connection: AsyncConnection[DictRow]) -> None:
+        """In this order nothing remains that is noted at the same time."""
+        await connection.execute(_SQL["forget"], {"task": self._task})
+        await connection.execute(_SQL["forget_photos"], {"task": self._task})

@@ -108,6 +108,9 @@ WHERE run.task = :task GROUP BY run.task
 -- name: forget
 DELETE FROM immich_aio.backfill WHERE task = :task
 
+-- name: forget_photos
+DELETE FROM immich_aio.backfill_photo WHERE task = :task
+
 -- name: pause
 UPDATE immich_aio.backfill SET paused = :paused WHERE task = :task AND "finishedAt" IS NULL
 
@@ -129,7 +132,9 @@ WHERE task = :task
 
 -- name: take
 INSERT INTO immich_aio.backfill_photo (task, "assetId", mark)
-SELECT :task, id, mark FROM unnest(:ids::uuid[], :marks::text[]) AS taken (id, mark)
+SELECT run.task, taken.id, taken.mark
+FROM immich_aio.backfill AS run, unnest(:ids::uuid[], :marks::text[]) AS taken (id, mark)
+WHERE run.task = :task
 ON CONFLICT DO NOTHING
 
 -- name: take_again

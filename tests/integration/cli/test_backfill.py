@@ -503,6 +503,7 @@ async def test_a_cancel_in_the_midst_of_a_round_ends_it_too(
 
         monkeypatch.setattr(begun.feeder._parts.photos, "marks", cancelled)
         assert await working._persist(begun.feeder, begun.log) is Ending.FORGOTTEN
+        assert await newest.rows("SELECT FROM immich_aio.backfill_photo") == []
 
 
 async def test_whoever_may_not_write_is_told_so(

@@ -82,8 +82,8 @@ async def _persist(feeder: Feeder, log: BackfillLog) -> Ending:
             async with log.held():
                 at_first = False
                 return await feeder.run()
-        except (psycopg.errors.ForeignKeyViolation, psycopg.errors.UndefinedTable):
-            return Ending.FORGOTTEN  # in the midst of a round, or together with all of ours
+        except psycopg.errors.UndefinedTable:
+            return Ending.FORGOTTEN  # together with all of ours
         except ElsewhereError as error:
             if at_first:
                 raise

@@ -17,7 +17,7 @@ CREATE TABLE immich_aio.backfill (
   "reachedId" uuid
 );
 CREATE TABLE immich_aio.backfill_photo (
-  task text NOT NULL REFERENCES immich_aio.backfill ON DELETE CASCADE,
+  task text NOT NULL,
   "assetId" uuid NOT NULL,
   -- What stood in Immich's tables before its job was queued; it is another one when the job is done.
   mark text,
