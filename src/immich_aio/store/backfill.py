@@ -105,11 +105,9 @@ class BackfillLog:
         row = await self._database.row(_SQL["is_locked"], task=self._task)
         return row is not None and bool(row["held"])
 
-    async def pause(self, *, paused: bool) -> bool:
-        """Let it wait, or go on; whether there is one that is not finished."""
-        if await self._database.row(_SQL["has_table"]) is None:
-            return False
-        return await self._database.run(_SQL["pause"], task=self._task, paused=paused) > 0
+    async def pause(self, *, paused: bool) -> None:
+        """Let it wait, or go on."""
+        await self._database.run(_SQL["pause"], task=self._task, paused=paused)
 
     async def forget(self) -> None:
         """Forget it; jobs that are queued are done all the same."""

@@ -87,9 +87,7 @@ async def _persist(feeder: Feeder, log: BackfillLog) -> Ending:
         except ElsewhereError as error:
             if at_first:
                 raise
-            away = (
-                error.message
-            )  # or it is the server that has not noticed yet that we were cut off
+            away = error.message  # or the server has not noticed yet that we were cut off
         except (psycopg.OperationalError, PoolTimeout) as error:
             away = f"Immich's database is away: {' '.join(str(error).split())}"
         except UnavailableError as error:
