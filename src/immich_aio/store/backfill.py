@@ -23,16 +23,12 @@ from psycopg.types.json import Jsonb
 from immich_aio.domain.backfill import TRIES, BackfillProgress
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.refresh import Refresh
-from immich_aio.errors import UnavailableError
+from immich_aio.errors import ElsewhereError
 from immich_aio.store.backfill_photos import NAMES, Place
 from immich_aio.store.database import Database
 from immich_aio.store.named_sql import NamedSql
 
 _SQL = NamedSql(resources.files(__package__) / "backfill.sql", Shape.V3_1)
-
-
-class ElsewhereError(UnavailableError):
-    """Another process is at this back-fill. 'immich-aio backfill status' shows how far it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ from immich_aio.cli.backfill.feeder import Ending, Feeder, Parts, Patience
 from immich_aio.cli.backfill.wish import Wish
 from immich_aio.domain.backfill import FEWEST, BackfillProgress, Scope
 from immich_aio.domain.refresh import Hindrance, Marks, Refresh
-from immich_aio.errors import BadInputError, UnavailableError
+from immich_aio.errors import BadInputError, ElsewhereError, UnavailableError
 from immich_aio.settings import Settings
-from immich_aio.store.backfill import BackfillLog, ElsewhereError
+from immich_aio.store.backfill import BackfillLog
 from immich_aio.store.immich_guard import immich_tables
 from immich_aio.store.migration import migrate
 from immich_aio.upstream.immich_jobs import ImmichJobs

@@ -18,9 +18,9 @@ from immich_aio.cli.backfill.output import named, reporting, tell, write
 from immich_aio.cli.backfill.wish import Wish
 from immich_aio.cli.search_filters import immich_filters
 from immich_aio.domain.refresh import JOBS, Refresh
-from immich_aio.errors import UnavailableError
+from immich_aio.errors import ElsewhereError, UnavailableError
 from immich_aio.settings import Settings
-from immich_aio.store.backfill import BackfillLog, ElsewhereError
+from immich_aio.store.backfill import BackfillLog
 from immich_aio.store.backfill_photos import NAMES, BackfillPhotos, Wanted
 from immich_aio.store.database import Database
 from immich_aio.store.immich_guard import ImmichTables
