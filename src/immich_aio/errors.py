@@ -13,6 +13,7 @@ AioError
 │   ├── ModelFetchError      unavailable   model files could not be fetched; carries ``definite``
 │   ├── LicenseError         unavailable   a model's licence was not accepted
 │   ├── BadCheckpointError   unavailable   a model file is damaged, or is something else
+│   ├── ElsewhereError       unavailable   another process is at the same back-fill
 │   └── SpillError           unavailable   an upload that must wait can be kept nowhere
 ├── UpstreamError            upstream      another server failed or answered nonsense
 │   └── UnreachableError     upstream      it cannot be reached, or says that it is not ready
@@ -135,6 +136,10 @@ class LicenseError(UnavailableError):
 
 class BadCheckpointError(UnavailableError):
     """The checkpoint cannot be used; pull it again, or import another file."""
+
+
+class ElsewhereError(UnavailableError):
+    """Another process is at this back-fill. 'immich-aio backfill status' shows how far it is."""
 
 
 class SpillError(UnavailableError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from immich_aio.cli import bench, doctor, index, models, ocr, sandbox, search, serve
+from immich_aio.cli import backfill, bench, doctor, index, models, ocr, sandbox, search, serve
 
 app = typer.Typer(
     name="immich-aio",
@@ -18,6 +18,7 @@ app.command("ocr")(ocr.ocr)
 app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
 app.command("search")(search.search)
+app.add_typer(backfill.app, name="backfill")
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)
 app.command(

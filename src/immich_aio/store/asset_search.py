@@ -111,10 +111,15 @@ class AssetQueries:
         cursor = await connection.execute(statement, selection.parameters)
         return await cursor.fetchall()
 
-    def filtered(self, filters: AssetFilters, scope: SearchScope) -> Selection:
-        """What a search may and wants to see."""
+    def filtered(
+        self, filters: AssetFilters, scope: SearchScope, *, wherever_shown: bool = False
+    ) -> Selection:
+        """What a search may and wants to see.
+
+        With ``wherever_shown``, and without a filter for that, 2.2 does not keep to the timeline.
+        """
         selection = Selection()
-        self._restrict(selection, filters, scope)
+        self._restrict(selection, filters, scope, wherever_shown=wherever_shown)
         for name, value in _given(filters).items():
             if name in _OF_EXIF:
                 selection.join(self._sql["join_exif"])
@@ -127,10 +132,17 @@ class AssetQueries:
         self._special(selection, filters)
         return selection
 
-    def _restrict(self, selection: Selection, filters: AssetFilters, scope: SearchScope) -> None:
+    def _restrict(
+        self,
+        selection: Selection,
+        filters: AssetFilters,
+        scope: SearchScope,
+        *,
+        wherever_shown: bool,
+    ) -> None:
         """Whose assets, of which visibility, and whether deleted ones too."""
         visibility = filters.visibility
-        if visibility is None and self._shape is Shape.V2_2:
+        if visibility is None and self._shape is Shape.V2_2 and not wherever_shown:
             visibility = Visibility.TIMELINE
         if visibility is not None:
             selection.conditions.append(self._sql["visibility"])

@@ -6,7 +6,10 @@ import pytest
 
 from immich_aio.domain.immich import Shape
 from immich_aio.store.database import Database
+from tests.integration.services.conftest import mini, ml, newest, redis
 from tests.integration.store.library import Library
+
+__all__ = ["library", "mini", "ml", "newest", "redis"]
 
 
 @pytest.fixture
