@@ -60,13 +60,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 STAY_TOGETHER = {
-    "the sandbox": tuple(
-        f"acceptance/test_{name}.py"
-        for name in (
-            *("companion", "companion_pages", "companion_search", "companion_web"),
-            *("deploy", "sandbox", "search"),
-        )
+    "the companion": (
+        "acceptance/test_companion.py",
+        "acceptance/test_companion_pages.py",
+        "acceptance/test_companion_search.py",
+        "acceptance/test_companion_web.py",
+        "acceptance/test_deploy.py",
     ),
+    "the sandbox": ("acceptance/test_sandbox.py", "acceptance/test_search.py"),
     "the product": ("acceptance/test_page.py", "acceptance/test_services.py"),
 }
 """Files whose tests share what takes long to start, when several processes run the tests."""

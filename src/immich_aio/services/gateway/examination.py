@@ -49,11 +49,16 @@ class Examiner:
 
         It is examined once for all who ask meanwhile, and whether they still wait or not.
         """
-        if lane not in self._running:
-            task = asyncio.create_task(self._examine(lane, unit, error))
-            self._running[lane] = task
-            task.add_done_callback(lambda _: self._running.pop(lane))
-        return asyncio.shield(self._running[lane])
+        running = self._running.get(lane)
+        if running is None or running.done():  # it may have ended in this turn of the event loop
+            running = asyncio.create_task(self._examine(lane, unit, error))
+            self._running[lane] = running
+            running.add_done_callback(lambda task: self._forget(lane, task))
+        return asyncio.shield(running)
+
+    def _forget(self, lane: Lane, task: asyncio.Task[bool]) -> None:
+        if self._running.get(lane) is task:
+            del self._running[lane]
 
     async def close(self) -> None:
         """End what runs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from immich_aio.domain.tasks import OcrTask
@@ -68,3 +70,26 @@ async def test_one_that_is_gone_is_told_so_that_its_return_is_looked_for_at_once
     assert not well
     assert not lane.reach.reachable
     assert lost == [lane]
+
+
+async def test_what_fails_just_as_an_examination_ends_is_examined_anew() -> None:
+    """Else it would be suspect for ever, and get no work."""
+    lane, backend, failures = Lane("one", "ocr", Slots(1)), Failing(None), 2
+    ended = asyncio.Event()
+
+    def done() -> None:
+        nonlocal failures
+        failures -= 1
+        if failures:  # before the event loop tells anyone that the task has ended
+            asyncio.get_running_loop().call_soon(fail)
+        else:
+            ended.set()
+
+    def fail() -> None:
+        lane.suspect = True
+        examiner.examine(lane, UNIT, UpstreamError("it broke off"))
+
+    examiner = Examiner({"one": backend}, done, lambda _: None)
+    fail()
+    await asyncio.wait_for(ended.wait(), 30)
+    assert not lane.suspect
