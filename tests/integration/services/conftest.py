@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,9 +19,8 @@ from tests.integration.services.sandbox.ml_server import MlServer, ml_server
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def redis(open_folder: Path) -> AsyncIterator[Redis]:
-    """A server; whoever uses it empties it first."""
-    folder = open_folder / "redis"
-    folder.mkdir()
+    """A server; whoever uses it empties it first. Another folder of tests may have its own."""
+    folder = Path(tempfile.mkdtemp(prefix="redis-", dir=open_folder))
     server = await Redis.start(folder, PASSWORD)
     yield server
     await server.server.stop()
