@@ -44,8 +44,18 @@ class Caller:
         self, *urls: str, file: RemoteFile = KNOWN, timeouts: Timeouts = QUICK
     ) -> list[Progress]:
         """Fetch the file; what was reported."""
-        await fetch(file, urls, self.target, self.report, timeouts)
+        try:
+            await fetch(file, urls, self.target, self.report, timeouts)
+        finally:
+            await self._lock_is_gone()
         return self.reported
+
+    async def _lock_is_gone(self) -> None:
+        """A caller who finds the file there leaves its lock to a thread, which is soon done."""
+        for _ in range(500):
+            if not Places(self.target).lock.exists():
+                return
+            await asyncio.sleep(0.01)
 
     async def fails(
         self, *urls: str, file: RemoteFile = KNOWN, timeouts: Timeouts = QUICK
