@@ -153,7 +153,7 @@ async def test_an_uploaded_photo_is_read_by_the_real_gateway(samples: Sandbox) -
     end = time.monotonic() + PATIENCE
     while not (lines := (await samples.ask(f"/assets/{made}/ocr")).json):
         assert time.monotonic() < end
-    assert lines[0]["text"] == "全家便利店"
+    assert "全家便利店" in {line["text"] for line in lines}  # in no order, as from Immich
 
 
 # ---- The page
