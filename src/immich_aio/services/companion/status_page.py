@@ -17,7 +17,8 @@ from immich_aio import __version__
 from immich_aio.domain.clip_models import IMMICHS_DEFAULT, immich_dimension
 from immich_aio.domain.tasks import ClipTextTask
 from immich_aio.errors import AioError, UnavailableError
-from immich_aio.services.companion.index_keeper import IndexKeeper, State
+from immich_aio.services.companion.index_keeper import IndexKeeper
+from immich_aio.services.companion.keeper_status import State
 from immich_aio.services.companion.page_door import PageDoor
 from immich_aio.services.companion.query_vectors import QueryVectors
 from immich_aio.services.companion.recent_errors import RecentErrors

@@ -18,7 +18,7 @@ from immich_aio.cli.companion_search import SearchFeature, search_feature
 from immich_aio.domain.immich import Visibility
 from immich_aio.services.companion.app import create_app
 from immich_aio.services.companion.companion import Companion, CompanionConfig, Features
-from immich_aio.services.companion.index_keeper import State
+from immich_aio.services.companion.keeper_status import State
 from immich_aio.services.http.metrics import Metrics
 from immich_aio.settings import Settings
 from immich_aio.upstream.immich_api import ImmichApi

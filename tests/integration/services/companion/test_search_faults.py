@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from immich_aio.errors import UnavailableError
 from immich_aio.services.companion import index_keeper, parity
-from immich_aio.services.companion.index_keeper import State
+from immich_aio.services.companion.keeper_status import State
 from tests.integration.services.companion.companions import (
     Searching,
     filled,
