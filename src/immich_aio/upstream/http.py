@@ -21,9 +21,14 @@ from immich_aio.errors import (
     UnreachableError,
     UpstreamError,
 )
-from immich_aio.upstream.plain_connection import BrokenReplyError, EndlessReplyError
-from immich_aio.upstream.plain_http import ConnectError, PlainHttp, post_head
+from immich_aio.upstream.connection_pool import ConnectionPool
 from immich_aio.upstream.request_id import HEADER, REQUEST_ID
+from immich_aio.upstream.whole_reply import (
+    BrokenReplyError,
+    EndlessReplyError,
+    post_head,
+    whole_reply,
+)
 from immich_aio.wire.json_reader import shown
 
 Result = TypeVar("Result")
@@ -69,9 +74,8 @@ class HttpClient:
         self._headers = headers
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
-        self._plain: PlainHttp | None = None
+        self._pool: ConnectionPool | None = None
         self._read_seconds = timeout
-        self._connect_seconds = connect
 
     def __str__(self) -> str:
         return f"{self.name} at {self.url}"
@@ -109,13 +113,14 @@ class HttpClient:
 
         Raises as ``exchange``.
         """
-        url = self._url(path)
-        if url.scheme != "http":
-            return await self.exchange("POST", path, data=b"".join(pieces), headers=dict(headers))
-        head = post_head(url, {**self._headers, HEADER: REQUEST_ID.get(), **headers}, pieces)
+        if self._pool is None:
+            self._pool = ConnectionPool(self._target, str(self))
+        head = post_head(
+            self._url(path), {**self._headers, HEADER: REQUEST_ID.get(), **headers}, pieces
+        )
         try:
-            reply = await self._plain_to(url).send([head, *pieces], self._read_seconds)
-        except (TimeoutError, ConnectError, BrokenReplyError, EndlessReplyError) as error:
+            reply = await whole_reply(self._pool, head, pieces, self._read_seconds, MAX_REPLY)
+        except (TimeoutError, BrokenReplyError, EndlessReplyError) as error:
             raise self._ours(error) from None
         return HttpReply(reply.status, reply.headers, reply.body)
 
@@ -132,8 +137,8 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._plain is not None:
-            self._plain.close()
+        if self._pool is not None:
+            self._pool.close()
         if self._session is not None:
             await self._session.close()
 
@@ -157,16 +162,6 @@ class HttpClient:
             self._urls[path] = URL(self._target + path)
         return self._urls[path]
 
-    def _plain_to(self, url: URL) -> PlainHttp:
-        if self._plain is None:
-            self._plain = PlainHttp(
-                url.host or "",
-                url.port or 80,
-                connect_seconds=self._connect_seconds,
-                max_reply=MAX_REPLY,
-            )
-        return self._plain
-
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -183,14 +178,11 @@ class HttpClient:
     def _ours(self, error: Exception) -> AioError:
         """The one seam: our error for one of the HTTP clients'."""
         match error:
-            case aiohttp.ConnectionTimeoutError() | ConnectError(reason=None):
+            case aiohttp.ConnectionTimeoutError():
                 return UnreachableError(f"{self} cannot be reached: no connection in time.")
             case TimeoutError():
                 return TimeoutExceededError(f"{self} did not answer in time; {self._remedy}.")
-            case (
-                aiohttp.ClientConnectorError(os_error=reason)
-                | ConnectError(reason=OSError() as reason)
-            ):
+            case aiohttp.ClientConnectorError(os_error=reason):
                 return UnreachableError(f"{self} cannot be reached: {_why(reason)}.")
             case EndlessReplyError():
                 return self._endless()

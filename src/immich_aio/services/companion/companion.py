@@ -14,7 +14,7 @@ from immich_aio.services.companion.asked import Interceptor
 from immich_aio.services.companion.forwarding import Forwarding
 from immich_aio.services.companion.observation import Observation
 from immich_aio.services.http.metrics import Metrics
-from immich_aio.upstream.immich_pool import ConnectionPool
+from immich_aio.upstream.connection_pool import ConnectionPool
 
 
 @dataclass(frozen=True, slots=True)

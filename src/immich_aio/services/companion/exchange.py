@@ -22,8 +22,8 @@ from immich_aio.services.companion.heads import (
     upgrade_head,
     without,
 )
-from immich_aio.upstream.immich_connection import BODYLESS, Connection, ReplyHead
-from immich_aio.upstream.immich_pool import ConnectionPool
+from immich_aio.upstream.connection import BODYLESS, Connection, ReplyHead
+from immich_aio.upstream.connection_pool import ConnectionPool
 
 AHEAD = 64 * 1024
 """Bytes of a body that are taken in while there is no connection to Immich yet."""

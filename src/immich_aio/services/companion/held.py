@@ -15,7 +15,7 @@ from immich_aio.services.companion.asked import MAX_BODY, Asked, Instead
 from immich_aio.services.companion.caller_side import Caller, Request
 from immich_aio.services.companion.exchange import Exchange
 from immich_aio.services.companion.heads import without
-from immich_aio.upstream.immich_pool import ConnectionPool
+from immich_aio.upstream.connection_pool import ConnectionPool
 
 Ask = Callable[[Asked], Awaitable[Response | Instead | None]]
 """Asks an interceptor; never raises."""

@@ -1,4 +1,4 @@
-"""Connections to Immich that rest between two requests, and new ones."""
+"""Connections to a server that rest between two requests, and new ones."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import ssl
 import time
 from collections import deque
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from immich_aio.errors import UnreachableError
-from immich_aio.upstream.immich_connection import Connection
+from immich_aio.upstream.connection import Connection
 
 CONNECT_SECONDS = 5.0
 MAX_IDLE = 256
@@ -18,15 +19,17 @@ MAX_IDLE = 256
 
 
 class ConnectionPool:
-    """Connections to one Immich, by its address."""
+    """Connections to one server by its address; ``name`` is how messages call it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str | None = None) -> None:
         parts = urlsplit(url)
         self.url = url
+        self._name = name or f"Immich at {url}"
         self._host = parts.hostname or ""
         self._is_tls = parts.scheme == "https"
         self._port = parts.port or (443 if self._is_tls else 80)
         self._idle: deque[Connection] = deque()
+        self._all: WeakSet[Connection] = WeakSet()
         self._sweeping: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
@@ -49,18 +52,22 @@ class ConnectionPool:
                     lambda: Connection(self._free), self._host, self._port, ssl=self._context()
                 )
         except TimeoutError:
-            raise UnreachableError(f"Immich at {self.url} cannot be reached: no answer.") from None
+            raise UnreachableError(
+                f"{self._name} cannot be reached: no connection in time."
+            ) from None
         except OSError as error:
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            raise UnreachableError(f"Immich at {self.url} cannot be reached: {why}.") from None
+            raise UnreachableError(f"{self._name} cannot be reached: {why}.") from None
+        self._all.add(made)
         return made
 
     def close(self) -> None:
-        """Close those that rest."""
+        """Close all, also those at work."""
         if self._sweeping is not None:
             self._sweeping.cancel()
-        while self._idle:
-            self._idle.pop().abandon()
+        self._idle.clear()
+        for connection in tuple(self._all):
+            connection.hang_up("it was hung up on")
 
     def _context(self) -> ssl.SSLContext | None:
         if self._is_tls and self._tls is None:

@@ -1,4 +1,4 @@
-"""A connection to Immich for relaying: a request goes out as bytes, its reply comes as it comes.
+"""A connection for relaying: a request goes out as bytes, its reply comes as it comes.
 
 Nothing is kept of either: whoever has the reply says when to pause, and is told when to.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -98,6 +98,11 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101  # it was given when connected
         self._transport.write(data)
 
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """Send several pieces, in one call to the system."""
+        assert self._transport is not None  # noqa: S101  # it was given when connected
+        self._transport.writelines(pieces)
+
     def sent(self) -> None:
         """The request is whole."""
         self._sent = True
@@ -145,7 +150,7 @@ class Connection(asyncio.Protocol):
             if isinstance(error, httptools.HttpParserCallbackError):
                 log.exception("A reply could not be passed on.")
             if not self._ended:
-                self._break(f"it answered what is no HTTP ({error})")
+                self.hang_up(f"it answered what is no HTTP ({error})")
         if self._ended:
             self._finish()
 
@@ -160,7 +165,7 @@ class Connection(asyncio.Protocol):
             receiver, self._receiver = self._receiver, None
             receiver.reply_ends()
         else:
-            self._break("the connection was lost")
+            self.hang_up("the connection was lost")
 
     def pause_writing(self) -> None:
         """See ``asyncio.BaseProtocol``."""
@@ -253,12 +258,17 @@ class Connection(asyncio.Protocol):
         self._ended = False
         if self._method == "HEAD":  # it expects the body that a HEAD does not have
             self._parser = httptools.HttpResponseParser(self)
-        if self._reusable and self._sent and self.is_open:
+        if self._reusable and self._sent and self._has_nothing_to_send():
             self.used = True
             self.resume()
             self._when_free(self)
         else:
             self.abandon()
+
+    def _has_nothing_to_send(self) -> bool:
+        """Whether it is open and idle; who answers before it has all may never read the rest."""
+        transport = self._transport
+        return self.is_open and transport is not None and not transport.get_write_buffer_size()
 
     def _note_how_long(self, keep_alive: bytes) -> None:
         seconds = keep_alive.lower().partition(b"timeout=")[2].partition(b",")[0].strip()
@@ -270,7 +280,8 @@ class Connection(asyncio.Protocol):
         if rest and self._receiver is not None:
             self._receiver.reply_goes_on(rest)
 
-    def _break(self, why: str) -> None:
+    def hang_up(self, why: str) -> None:
+        """Close it, and tell whoever waits for a reply."""
         receiver, self._receiver = self._receiver, None
         if self._transport is not None:
             self._transport.abort()

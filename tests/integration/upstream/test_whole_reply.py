@@ -10,9 +10,10 @@ import pytest
 
 from immich_aio.errors import TimeoutExceededError, UnreachableError, UpstreamError
 from immich_aio.upstream import http
+from immich_aio.upstream.connection import ReplyHead
 from immich_aio.upstream.http import HttpClient
-from immich_aio.upstream.plain_connection import PlainConnection
 from immich_aio.upstream.request_id import REQUEST_ID
+from immich_aio.upstream.whole_reply import _Collector
 
 PIECES = (b"first, ", b"", b"second")
 BODY = b"first, second"
@@ -219,17 +220,16 @@ async def test_a_server_that_says_nothing_is_given_up_and_hung_up_on() -> None:
 
 
 async def test_as_long_as_something_is_heard_nobody_gives_up() -> None:
-    connection = PlainConnection(1000)
-    connection.connection_made(_Nowhere())
-    asked = asyncio.ensure_future(connection.exchange([b"x"], 3600))
-    await asyncio.sleep(0)
-    for piece in (OK[:10], OK[10:20]):
-        connection.data_received(piece)
-        connection._look(3600)
-        assert not asked.done()
-    connection._look(3600)
+    collector = _Collector(3600, 1000)
+    collector.reply_begins(ReplyHead(200, b"OK", []))
+    collector.look()
+    collector.reply_goes_on(b"h")
+    collector.look()
+    assert not collector.reply.done()
+    collector.look()
     with pytest.raises(TimeoutError):
-        await asked
+        await collector.reply
+    collector.forget()
 
 
 async def test_whoever_gives_up_hangs_up() -> None:
@@ -270,22 +270,14 @@ async def test_many_at_once_each_get_their_own_answer() -> None:
     assert server.connections == 16
 
 
-def test_a_connection_that_is_lost_while_idle_is_not_used_again() -> None:
-    connection = PlainConnection(1000)
-    connection.connection_made(_Nowhere())
-    assert connection.is_reusable
-    connection.connection_lost(None)
-    assert not connection.is_reusable
-
-
-class _Nowhere(asyncio.Transport):
-    """Takes everything."""
-
-    def writelines(self, list_of_data: object) -> None:
-        """Forget it."""
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
+async def test_a_connection_that_is_lost_while_idle_is_not_used_again() -> None:
+    async with listening(OK, hangs_up=True) as (server, client):
+        assert await post(client) == b"hi"
+        assert client._pool is not None
+        (resting,) = client._pool._idle
+        for _ in range(1000):  # it tells nobody
+            if not resting.is_open:
+                break
+            await asyncio.sleep(0.01)
+        assert await post(client) == b"hi"
+    assert server.connections == 2
