@@ -46,11 +46,6 @@ class Weights:
     least: float = 0.5
     """Share of the words, by rarity, below which a text does not count beside the meaning."""
 
-    @property
-    def perfect(self) -> float:
-        """The score of a text that holds all as it was typed, and was clearly read."""
-        return self.words + self.together + self.phrase
-
 
 SURE, UNSURE = 0.9, 0.5
 """Confidences from which on, and up to which, a text counts fully, and least."""

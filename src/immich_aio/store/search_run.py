@@ -36,13 +36,6 @@ SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away."""
 MISREAD = 10_000
 """More texts than can have a word misread: its grams that are in more are not looked for."""
-PROMISING = 4
-"""How many times as many texts are read, for some have the word less well, or filters take them."""
-MORE_PROMISING = 400
-"""And so many more."""
-WORTH_A_TRY = 4
-"""From how many times as many texts as those on, fewer are read at first."""
-ROUNDING = 1e-9
 PEEK = 16
 """Assets nearest to the meaning that tell whether any without text can be among the best."""
 NO_SCORE = -math.inf
@@ -97,7 +90,8 @@ class SearchRun:
         if plan_text_only(self._frequencies) is Texts.STREAM:
             assets = BUDGET * limit * library / max(self._frequencies.with_all, 1)
             budget = min(math.ceil(assets), library)
-            perfect = self._weights.perfect - ROUNDING
+            weights = self._weights
+            perfect = weights.words + weights.together + weights.phrase - 1e-9
             hits = await self._hits(
                 statements["newest_perfect"], limit=limit, budget=budget, perfect=perfect
             )
@@ -133,29 +127,7 @@ class SearchRun:
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
             return await self._in_windows(nearest, rest, vector, limit)
         await self._set("for_scanning")
-        return await self._promising(statements, vector, limit) or await self._best(
-            statements["matched"], vector, limit=limit
-        )
-
-    async def _promising(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
-        """The best texts, read off those that promise most; none where that is not certain.
-
-        Of one word alone: of several, few texts are as good as they could be.
-        """
-        first = PROMISING * limit + MORE_PROMISING
-        if len(self._text.conditions) > 1 or self._frequencies.with_all < WORTH_A_TRY * first:
-            return []
-        rows = await self._rows(
-            statements["promising"],
-            embedding=vector,
-            rounded=vector,
-            first=first,
-            limit=limit,
-            perfect=self._weights.perfect,
-            rounding=ROUNDING,
-        )
-        is_certain = len(rows) == limit and rows[-1]["certain"]
-        return [self._hit(row) for row in rows] if is_certain else []
+        return await self._best(statements["matched"], vector, limit=limit)
 
     async def others(self, vector: str, limit: int, least: float) -> list[Hit]:
         """Assets whose texts do not count, nearest first; where the index ends, each is scored.

@@ -9,7 +9,7 @@ from typing import LiteralString
 from immich_aio.domain.immich import Shape
 from immich_aio.store.asset_search import Selection
 from immich_aio.store.named_sql import NamedSql
-from immich_aio.store.text_match import CERTAINTY, TextMatch
+from immich_aio.store.text_match import TextMatch
 
 _SQL = NamedSql(resources.files(__package__) / "search_statements.sql", Shape.V3_1)
 
@@ -55,20 +55,12 @@ class Statements:
             "texts": self._texts("true"),
             "texts_of_asset": self._texts('d."assetId" = asset.id'),
             "texts_of_newest": self._texts('d."assetId" = newest.id'),
-            "texts_of_promising": self._texts('d."assetId" = promising."assetId"'),
             "texts_of_vector": self._texts('d."assetId" = smart_search."assetId"'),
             "not_excluded": self._not_excluded,
             "no_text": self._no_text,
-            "candidates": self.candidates,
-            "certainty": CERTAINTY,
-            "closeness": self._closeness,
+            "copy_type": "halfvec" if self.half_vectors else "vector",
         }
         return sql.format(**slots | more)
-
-    @property
-    def _closeness(self) -> LiteralString:
-        """The cosine of ``d``, from the copy of its vector."""
-        return _SQL["closeness"].format(copy_type="halfvec" if self.half_vectors else "vector")
 
     def _texts(self, which: LiteralString) -> LiteralString:
         """The texts that count, of those assets."""

@@ -14,42 +14,18 @@ SELECT count(*) FROM (SELECT FROM asset {selection} LIMIT :limit) counted
 SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
   found.text_score, found.every
 FROM (
-  SELECT "assetId", text_score, every, :text_weight * text_score + {closeness} AS score
+  SELECT "assetId", text_score, every, :text_weight * text_score
+    + coalesce(nullif(CASE WHEN vector_dims(d.embedding) = :dimensions
+      THEN 1 - (d.embedding <=> :rounded::{copy_type})
+      ELSE (
+        SELECT 1 - (smart_search.embedding <=> :embedding::vector)
+        FROM smart_search WHERE smart_search."assetId" = d."assetId"
+      ) END, 'NaN'), 0) AS score
   FROM {texts} d
   ORDER BY score DESC, "assetId" LIMIT :first
 ) found JOIN asset ON asset.id = found."assetId"
 LEFT JOIN smart_search ON smart_search."assetId" = found."assetId" {selection}
 ORDER BY found.score DESC, asset.id LIMIT :limit
-
--- name: promising
--- As matched, where a word stands in very many texts: only those are read that would be best if each
--- had the word as well as can be. Above what the last of them promises,
--- all others are worse.
-WITH promising AS MATERIALIZED (
-  SELECT "assetId", closeness, :text_weight * (:perfect * ({certainty})) + closeness AS promise
-  FROM (
-    SELECT d."assetId", confidence, {closeness} AS closeness
-    FROM immich_aio.document d WHERE {candidates} OFFSET 0
-  ) d
-  ORDER BY promise DESC LIMIT :first
-), bound AS (SELECT min(promise) AS floor FROM promising)
-SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
-  found.text_score, found.every, found.score > bound.floor + :rounding AS certain
-FROM (
-  SELECT promising."assetId", d.text_score, d.every,
-    :text_weight * d.text_score + promising.closeness AS score
-  FROM promising CROSS JOIN LATERAL {texts_of_promising} d
-) found CROSS JOIN bound JOIN asset ON asset.id = found."assetId"
-LEFT JOIN smart_search ON smart_search."assetId" = found."assetId" {selection}
-ORDER BY found.score DESC, asset.id LIMIT :limit
-
--- name: closeness
-coalesce(nullif(CASE WHEN vector_dims(d.embedding) = :dimensions
-  THEN 1 - (d.embedding <=> :rounded::{copy_type})
-  ELSE (
-    SELECT 1 - (smart_search.embedding <=> :embedding::vector)
-    FROM smart_search WHERE smart_search."assetId" = d."assetId"
-  ) END, 'NaN'), 0)
 
 -- name: texts
 -- Best first by text alone, then newest first.

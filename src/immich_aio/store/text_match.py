@@ -29,16 +29,14 @@ _FORMS: dict[Where, LiteralString] = {
     Where.UNBROKEN: "replace(d.folded, E'\\n', '')",
     Where.SPACED: "' ' || translate(d.folded, E'\\n', ' ') || ' '",
 }
-CERTAINTY: LiteralString = (
-    "1 - %(weigh_unsure)s * least(greatest((%(sure)s - confidence) / %(doubt)s, 0), 1)"
-)
-"""What a text's score is multiplied by, for how sure the reader was of it."""
 _TEXTS = """(
 SELECT "assetId", "takenAt", embedding, {found} AS found, {every} AS every, (
     %(weigh_words)s * ({found}) * ({found})
     + CASE WHEN {every} THEN %(weigh_together)s * ({found}) + %(weigh_phrase)s * ({in_order})
       ELSE 0 END
-  ) * ({certainty}) AS text_score
+  ) * (
+    1 - %(weigh_unsure)s * least(greatest((%(sure)s - confidence) / %(doubt)s, 0), 1)
+  ) AS text_score
 FROM (
   SELECT "assetId", "takenAt", embedding, confidence, folded, {levels}
   FROM immich_aio.document d WHERE {which} OFFSET 0
@@ -107,13 +105,7 @@ class TextMatch:
         in_order = alone if len(self.levels) == 1 else self.phrase
         enough = every if every_word else f"({found}) >= %(least)s"
         return _TEXTS.format(
-            levels=levels,
-            found=found,
-            every=every,
-            in_order=in_order,
-            certainty=CERTAINTY,
-            which=which,
-            enough=enough,
+            levels=levels, found=found, every=every, in_order=in_order, which=which, enough=enough
         )
 
     def all_of(self) -> LiteralString:

@@ -4,16 +4,13 @@ nothing of someone else's."""
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
 
 from immich_aio.domain.immich import Shape
-from immich_aio.domain.ranking import Hit
 from immich_aio.domain.search_plan import Frequencies, Texts
 from immich_aio.store import search_run
 from immich_aio.store.database import Database
-from immich_aio.store.search_run import SearchRun
 from tests.integration.store.brute_force import BruteForce
 from tests.integration.store.photos import World
 from tests.integration.store.random_world import (
@@ -96,46 +93,3 @@ async def test_the_index_finds_what_scoring_each_finds(
         assert found == again == await all_pages(fresh, asked, sizes[1])
         if asked.by_text or plan is not Texts.STREAM:
             assert_best_first(found, asked, close=NEARLY)
-
-
-@pytest.mark.usefixtures("always_by_index")
-@pytest.mark.parametrize("shape", [Shape.V3_1], indirect=True, ids=str)
-async def test_a_word_in_most_texts_is_found_by_those_that_promise_most(
-    database: Database, shape: Shape, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a word, inside others or not at all, excluded and filtered: the order is exact."""
-    enough = always_by_promise(monkeypatch)
-    dice = dice_of(5)
-    world = random_world(dice, 200)
-    for photo in world.photos:
-        more = dice.choice([[], *[[("发票", 0.5 + dice.random() / 2)]] * 6, [("电子客票", 0.9)]])
-        photo.lines = [*photo.lines, *more]
-    await indexed(database, shape, world)
-    brute = BruteForce(shape, world, WEIGHTS, Texts.ALL)
-    await brute.read()
-    for _ in range(40):
-        typed = dice.choice(["发票", "票", "发票 -invoice"])
-        asked = Asked(typed, random_filters(dice, world), vector=random_vector(dice))
-        wanted = await brute.search(asked.typed, asked.filters, asked.scope, asked.vector)
-        found = await all_pages(await search_of(database), asked, dice.choice([4, 10, 37]))
-        assert_same_photos(found, wanted, asked)
-        assert_best_first(found, asked, close=NEARLY)
-        assert_ties(found, wanted, asked)
-    assert any(enough)
-    assert not all(enough)
-
-
-def always_by_promise(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Read few texts first, however many there are; tells by search whether they were enough."""
-    monkeypatch.setattr(search_run, "WORTH_A_TRY", 0)
-    monkeypatch.setattr(search_run, "PROMISING", 2)
-    monkeypatch.setattr(search_run, "MORE_PROMISING", 3)
-    real, enough = SearchRun._promising, []
-
-    async def promising(run: SearchRun, *given: Any) -> list[Hit]:  # noqa: ANN401  # as it is
-        hits = await real(run, *given)
-        enough.append(bool(hits))
-        return hits
-
-    monkeypatch.setattr(SearchRun, "_promising", promising)
-    return enough
