@@ -277,6 +277,26 @@ async def test_a_query_goes_to_another_server_where_the_first_hangs() -> None:
     assert reply.json == {"clip": VECTOR_TEXT}
 
 
+async def test_a_query_that_hangs_waits_for_a_place_at_a_server_that_is_well() -> None:
+    reply = answer({"clip": VECTOR_TEXT})
+    patience = Patience(text=2, text_attempt=0.1)
+    async with immich_ml(reply) as good, immich_ml(reply, held=True) as hung:
+        good.may_answer.clear()
+        specs = [
+            BackendSpec("good", "immich", good.url, limit=1),
+            BackendSpec("hung", "immich", hung.url, limit=1),
+        ]
+        rules = [Rule((("good",), ("hung",)))]
+        async with running(specs, rules, patience=patience, cached_texts=0) as it:
+            first = asyncio.create_task(it.predict(TEXTUAL, text="飞机"))
+            await good.arrived.get()
+            second = asyncio.create_task(it.predict(TEXTUAL, text="火车"))
+            await hung.left.wait()
+            good.may_answer.set()
+            replies = await asyncio.gather(first, second)
+    assert [one.json for one in replies] == [{"clip": VECTOR_TEXT}] * 2
+
+
 async def test_a_query_is_never_behind_images() -> None:
     async with immich_ml(answer(CLIP_REPLY), held=True) as server:
         spec = BackendSpec("immich", "immich", server.url, limit=1)

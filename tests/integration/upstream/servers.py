@@ -58,6 +58,9 @@ class Server:
         self.got: list[Got] = []
         self.arrived: asyncio.Queue[bytes] = asyncio.Queue()
         """Every piece of a body, as soon as it is here."""
+        self.may_answer = asyncio.Event()
+        """While it is not set, answers wait for it; it is, unless a test clears it."""
+        self.may_answer.set()
         self.waiting = asyncio.Event()
         self.left = asyncio.Event()
         """The caller has hung up."""
@@ -75,6 +78,7 @@ class Server:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
             self.left.set()
+        await self.may_answer.wait()
         return self._reply(request)
 
     def _noted(self, chunk: bytes) -> bytes:

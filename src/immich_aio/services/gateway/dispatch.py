@@ -167,13 +167,13 @@ class Dispatcher:
                 arrives.when_arrived = None
 
     def _seconds(self, lane: Lane, trip: Trip) -> float | None:
-        """How long a backend has: less for a text that another one could answer."""
+        """How long a backend has: less for a text that another one could answer, now or soon."""
         if lane.timeout is None or not trip.is_text:
             return lane.timeout
         now = monotonic()
         left = max(0.1, trip.deadline - now)
         others = any(
-            other is not lane and other.allows(now) for group in trip.groups for other in group
+            other is not lane and other.is_well(now) for group in trip.groups for other in group
         )
         return min(self._patience.text_attempt, left) if others else left
 

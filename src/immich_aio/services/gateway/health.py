@@ -146,13 +146,11 @@ class Lane:
 
     def allows(self, now: float) -> bool:
         """Whether a request may begin."""
-        return (
-            self.slots.free
-            and not self.suspect
-            and self.reach.reachable
-            and now >= self.busy_until
-            and self.breaker.allows(now)
-        )
+        return self.slots.free and now >= self.busy_until and self.is_well(now)
+
+    def is_well(self, now: float) -> bool:
+        """Whether it would answer, as far as is known, once it has a place."""
+        return not self.suspect and self.reach.reachable and self.breaker.allows(now)
 
     def changes_at(self, now: float) -> float | None:
         """When that may change by time alone."""
