@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from importlib import resources
+from typing import LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -65,20 +66,19 @@ class FrequencyReader:
         self, connection: AsyncConnection[DictRow], needles: list[Needle], sizes: _Sizes
     ) -> dict[Needle, int]:
         counts: dict[Needle, int] = {}
-        grams = {needle: needle_grams(needle) for needle in needles}
-        for needle in dict.fromkeys(needles):
-            known = [sizes.frequent.get(gram) for gram in grams[needle]]
+        rarer: dict[Needle, float | None] = {}
+        for needle in needles:
+            known = [sizes.frequent.get(gram) for gram in needle_grams(needle)]
             least = min((share for share in known if share is not None), default=None)
             if None not in known and least is not None and least * sizes.documents > 2 * COUNTED:
                 counts[needle] = int(least * sizes.documents)
-                continue
-            cursor = await connection.execute(
-                _SQL["count"], {"grams": grams[needle], "limit": COUNTED + 1}
-            )
-            row = await cursor.fetchone()
-            counts[needle] = row["count"] if row is not None else 0
-            if counts[needle] > COUNTED and least is not None:
-                counts[needle] = max(COUNTED, int(least * sizes.documents / 2))
+            else:
+                rarer[needle] = least
+        for needle, count in (await _counted(connection, list(rarer))).items():
+            least = rarer[needle]
+            if count > COUNTED and least is not None:
+                count = max(COUNTED, int(least * sizes.documents / 2))  # noqa: PLW2901  # better
+            counts[needle] = count
         return counts
 
     async def _read(self, connection: AsyncConnection[DictRow]) -> _Sizes:
@@ -89,3 +89,20 @@ class FrequencyReader:
             frequent = dict(zip(row["grams"] or [], row["shares"] or [], strict=False))
             self._sizes = _Sizes(row["documents"], row["assets"], frequent)
         return self._sizes
+
+
+async def _counted(
+    connection: AsyncConnection[DictRow], needles: list[Needle]
+) -> dict[Needle, int]:
+    """In how many texts each needle's grams are, counted up to the bound, in one round trip."""
+    if not needles:
+        return {}
+    one, numbers = _SQL["count"], range(len(needles))
+    columns = [one.replace("%(grams)s", f"%(grams_{number})s") for number in numbers]
+    sql: LiteralString = ", ".join(
+        f"({column}) AS n{number}" for number, column in enumerate(columns)
+    )
+    grams = {f"grams_{number}": needle_grams(needle) for number, needle in enumerate(needles)}
+    cursor = await connection.execute("SELECT " + sql, {**grams, "limit": COUNTED + 1})
+    row = await cursor.fetchone()
+    return {} if row is None else {needles[number]: row[f"n{number}"] for number in numbers}

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
 
@@ -100,7 +101,7 @@ class PhotoSearch:
                 f"have {self._tables.dimensions}: the model of smart search in Immich's settings "
                 "and the one asked here must be the same."
             )
-        return "[" + ",".join(map(repr, map(float, embedding))) + "]"
+        return _written(tuple(embedding))
 
     async def _ranked(
         self, request: SearchRequest, vector: str | None, limit: int
@@ -140,6 +141,12 @@ class PhotoSearch:
             known = (time.monotonic(), await run.count(at_most + 1))
             _remember(self._counts, key, known)
         return known[1] <= at_most
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _written(vector: tuple[float, ...]) -> str:
+    """As pgvector reads it, whose numbers are of single precision: nine digits name each."""
+    return "[" + ",".join(f"{number:.9g}" for number in vector) + "]"
 
 
 def _is_fresh(result: _Result) -> bool:

@@ -66,7 +66,6 @@ class SearchRun:
         self._text = sought.text
         self._frequencies = sought.frequencies
         self._weights = weights
-        self._settings: list[tuple[LiteralString, dict[str, str]]] = []
         self._rarities = sought.rarities
         self._match = TextMatch.of(
             sought.text, self._rarities, weights, sought.misread, is_frequent
@@ -206,8 +205,7 @@ class SearchRun:
             await self._set("for_hnsw" if self._tables.iterative_scan else "for_old_hnsw")
 
     async def _set(self, settings: str, **parameters: str) -> None:
-        """Have the next statement find these; both go in one round trip."""
-        self._settings.append((_SQL[settings], parameters))
+        await self._connection.execute(_SQL[settings], parameters)
 
     async def _hits(
         self, statement: LiteralString, vector: str | None = None, **more: object
@@ -222,13 +220,8 @@ class SearchRun:
             "least": self._weights.least,
         }
         parameters |= self._selection.parameters | self._match.parameters | more
-        if not self._settings:
-            return await (await self._connection.execute(statement, parameters)).fetchall()
-        async with self._connection.pipeline():
-            for setting in self._settings:
-                await self._connection.execute(*setting)
-            self._settings.clear()
-            return await (await self._connection.execute(statement, parameters)).fetchall()
+        cursor = await self._connection.execute(statement, parameters)
+        return await cursor.fetchall()
 
     def _hit(self, row: DictRow) -> Hit:
         cosine, text_score = row["cosine"], float(row["text_score"])

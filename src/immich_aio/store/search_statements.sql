@@ -72,15 +72,18 @@ JOIN asset ON asset.id = smart_search."assetId"
 ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
 
 -- name: exact
--- Every asset that has a vector or a text that counts, scored, best first.
-SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
-  coalesce(text.text_score, 0) AS text_score, coalesce(text.every, false) AS every
-FROM asset
-LEFT JOIN smart_search ON smart_search."assetId" = asset.id
-LEFT JOIN LATERAL {texts_of_asset} text ON true
-{selection} AND {not_excluded} AND {wanted}
-ORDER BY coalesce(nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN'), 0)
-  + :text_weight * coalesce(text.text_score, 0) DESC, asset.id
+-- Every asset that has a vector or a text that counts, scored, best first. (OFFSET 0 has each cosine
+-- computed once.)
+SELECT id, cosine, text_score, every FROM (
+  SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
+    coalesce(text.text_score, 0) AS text_score, coalesce(text.every, false) AS every
+  FROM asset
+  LEFT JOIN smart_search ON smart_search."assetId" = asset.id
+  LEFT JOIN LATERAL {texts_of_asset} text ON true
+  {selection} AND {not_excluded} AND {wanted}
+  OFFSET 0
+) scored
+ORDER BY coalesce(cosine, 0) + :text_weight * text_score DESC, id
 LIMIT :limit
 
 -- name: all_wanted
