@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -84,21 +84,21 @@ class Database:
             self._used[connection] = time.monotonic()
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+    async def snapshot(self, settings: LiteralString) -> AsyncIterator[AsyncConnection[DictRow]]:
         """One connection whose statements all see the same state of the database, and only read.
 
-        That is said with BEGIN itself, which spares a round trip.
+        ``settings`` are statements, SET LOCAL, that go in the same round trip as BEGIN.
         """
         async with self.connection() as connection:
-            await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
-            await connection.set_read_only(True)
+            begin: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
             try:
-                async with connection.transaction():
-                    yield connection
-            finally:
-                if not connection.closed:  # for whoever has it next
-                    await connection.set_isolation_level(None)
-                    await connection.set_read_only(None)
+                await connection.execute(begin + settings)
+                yield connection
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+            await connection.commit()  # for rollback() forgets all prepared statements
 
     async def rows(self, sql: LiteralString, **parameters: Any) -> list[DictRow]:  # noqa: ANN401  # what SQL takes
         """All rows of a query."""

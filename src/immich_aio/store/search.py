@@ -24,7 +24,7 @@ from immich_aio.store.frequencies import FrequencyReader
 from immich_aio.store.immich_guard import ImmichTables
 from immich_aio.store.query_words import text_query
 from immich_aio.store.search_request import SearchOptions, SearchPage, SearchRequest, Sought
-from immich_aio.store.search_run import NO_SCORE, SearchRun, sought_in
+from immich_aio.store.search_run import AT_FIRST, NO_SCORE, SearchRun, sought_in
 from immich_aio.store.text.segmentation import Segmenter
 
 V = TypeVar("V")
@@ -108,7 +108,7 @@ class PhotoSearch:
     ) -> tuple[Sequence[Hit], Sought]:
         """The first results, from one state of the database, and what was looked for."""
         text = await text_query(request.query, self._segmenter)
-        async with self._database.snapshot() as connection:
+        async with self._database.snapshot(AT_FIRST) as connection:
             frequencies = await self._frequencies.of(connection, text)
             library = await self._frequencies.assets(connection)
             selection = self._queries.filtered(request.filters, request.scope)

@@ -1,8 +1,8 @@
 -- What a search sets for its transaction.
 
--- name: for_scanning
+-- name: for_texts
 -- The planner does not know that to read all grams of a table is slow.
-SELECT set_config('enable_seqscan', 'off', true)
+SET LOCAL enable_seqscan = off
 
 -- name: for_hnsw
 -- The order must come from the index, page after page: a plan that sorts is another order.

@@ -45,10 +45,12 @@ BUDGET = 3
 """How many times the assets are looked at that should hold a page of texts, newest first."""
 _ANY_SHARE = 1e-9
 _SQL = NamedSql(resources.files(__package__) / "search.sql", Shape.V3_1)
+AT_FIRST = _SQL["for_texts"]
+"""What the transaction of a search begins with."""
 
 
 class SearchRun:
-    """A search under way, inside its transaction."""
+    """A search under way, inside its transaction, which has begun with ``AT_FIRST``."""
 
     def __init__(
         self,
@@ -73,15 +75,17 @@ class SearchRun:
 
     async def count(self, limit: int) -> int:
         """How many assets the filters leave, up to a limit."""
+        await self._set("for_anything")
         rows = await self._rows(self._statements(Texts.NONE)["counted"], limit=limit)
+        await self._set("for_texts")
         return int(rows[0]["count"])
 
     async def texts_alone(self, library: int, limit: int, *, every: bool) -> list[Hit]:
         """By text only. With ``every`` those with all words; if there are none, those with most."""
         if not self._text.conditions:
+            await self._set("for_anything")
             newest = "newest_with_text" if every else "newest"
             return await self._hits(self._statements(Texts.NONE)[newest], limit=limit)
-        await self._set("for_scanning")
         if not every:
             return await self._best(self._statements(Texts.SOME)["texts"], limit=limit)
         statements = self._statements(Texts.ALL)
@@ -111,7 +115,6 @@ class SearchRun:
 
     async def all_scored(self, vector: str, limit: int) -> list[Hit]:
         """Each asset scored."""
-        await self._set("for_scanning")
         exact = self._statements(self._plan).exact
         return await self._hits(exact, vector, limit=limit)
 
@@ -125,7 +128,6 @@ class SearchRun:
             await self._follow_index()
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
             return await self._in_windows(nearest, rest, vector, limit)
-        await self._set("for_scanning")
         return await self._best(statements["matched"], vector, limit=limit)
 
     async def others(self, vector: str, limit: int, least: float) -> list[Hit]:
