@@ -93,15 +93,17 @@ class Connection(asyncio.Protocol):
         self._begin(method, whole=whole)
         self.write(head)
 
+    def send_whole(self, receiver: Receiver, method: str, pieces: Sequence[bytes]) -> None:
+        """Send a request, of which the first piece is the head, in one call to the system."""
+        assert self._transport is not None  # noqa: S101  # it was given when connected
+        self._receiver = receiver
+        self._begin(method, whole=True)
+        self._transport.writelines(pieces)
+
     def write(self, data: bytes) -> None:
         """Send a piece of the body."""
         assert self._transport is not None  # noqa: S101  # it was given when connected
         self._transport.write(data)
-
-    def write_all(self, pieces: Sequence[bytes]) -> None:
-        """Send several pieces, in one call to the system."""
-        assert self._transport is not None  # noqa: S101  # it was given when connected
-        self._transport.writelines(pieces)
 
     def sent(self) -> None:
         """The request is whole."""

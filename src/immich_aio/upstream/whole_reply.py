@@ -1,6 +1,6 @@
 """Whole replies to what is in memory, over kept connections, with as little work as that takes.
 
-By way of a general client, passing a photo on costs nearly three times as much.
+By way of a general client, passing a photo on takes nearly twice the CPU.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ async def whole_reply(
     connection = pool.take() or await pool.connect()
     collector = _Collector(seconds, max_bytes)
     try:
-        connection.send(collector, "POST", head, whole=False)
-        connection.write_all(pieces)
-        connection.sent()
+        connection.send_whole(collector, "POST", [head, *pieces])
         return await collector.reply
     except BaseException:
         connection.abandon()
