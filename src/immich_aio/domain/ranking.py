@@ -102,6 +102,11 @@ class Hit:
     """Whether words are missing of a query all of whose words should be there."""
 
 
+def best_first(hit: Hit) -> tuple[float, int]:
+    """The key that puts hits in order; those that score the same, by their numbers."""
+    return -hit.score, hit.asset_id.int
+
+
 def merge(matched: Sequence[Hit], others: Sequence[Hit]) -> Iterator[Hit]:
     """Merge those with a text match, best first, and the others, in the vector index's order.
 

@@ -33,6 +33,8 @@ REMEMBERED = 64
 """Searches whose results are kept for their next pages."""
 FRESH = 60.0
 """Seconds for which they are kept."""
+SHOWN = 600.0
+"""Seconds for which it is kept what was shown: no later page shows it again, nor leaves a gap."""
 PAGES_AHEAD = 2
 """Pages that are kept beyond the one that was asked for, unless it is the first."""
 
@@ -71,7 +73,7 @@ class PhotoSearch:
     ) -> SearchPage:
         """One page. ``embedding`` is the meaning of the query; without it only texts count.
 
-        The first is of what there is now; others go on from what was found then, for a minute.
+        The first is of what there is now; others go on from what was found then.
         Raises BadInputError where it is of another length than Immich's vectors.
         """
         vector = self._spelled(embedding)
@@ -82,7 +84,7 @@ class PhotoSearch:
             if request.page > 1:  # whoever turns pages will turn more of them
                 wanted += PAGES_AHEAD * request.size
             hits, sought = await self._ranked(request, vector, wanted)
-            shown = result.hits if result is not None and _is_fresh(result) else ()
+            shown = result.hits if result is not None and _age(result) <= SHOWN else ()
             whole = len(hits) < wanted
             result = _Result(_going_on(shown, hits), sought, whole, time.monotonic())
             _remember(self._results, key, result)
@@ -149,12 +151,12 @@ def _written(vector: tuple[float, ...]) -> str:
     return "[" + ",".join(f"{number:.9g}" for number in vector) + "]"
 
 
-def _is_fresh(result: _Result) -> bool:
-    return time.monotonic() - result.made_at <= FRESH
+def _age(result: _Result) -> float:
+    return time.monotonic() - result.made_at
 
 
 def _serves(result: _Result, wanted: int) -> bool:
-    return _is_fresh(result) and (result.is_whole or len(result.hits) >= wanted)
+    return _age(result) <= FRESH and (result.is_whole or len(result.hits) >= wanted)
 
 
 def _going_on(shown: Sequence[Hit], hits: Sequence[Hit]) -> Sequence[Hit]:

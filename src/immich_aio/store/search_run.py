@@ -9,10 +9,10 @@ from importlib import resources
 from typing import Any, LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, TupleRow, tuple_row
 
 from immich_aio.domain.immich import Shape
-from immich_aio.domain.ranking import Hit, Weights
+from immich_aio.domain.ranking import Hit, Weights, best_first
 from immich_aio.domain.search_plan import (
     FEW,
     Frequencies,
@@ -78,7 +78,7 @@ class SearchRun:
         await self._set("for_anything")
         rows = await self._rows(self._statements(Texts.NONE)["counted"], limit=limit)
         await self._set("for_texts")
-        return int(rows[0]["count"])
+        return int(rows[0][0])
 
     async def texts_alone(self, library: int, limit: int, *, every: bool) -> list[Hit]:
         """By text only. With ``every`` those with all words; if there are none, those with most."""
@@ -161,7 +161,7 @@ class SearchRun:
         """What the vector index gives, put in order window by window, and what it does not give."""
         sizes = _windows(limit)
         rows = await self._hits(nearest, vector, limit=sum(sizes))
-        hits = [hit for window in _cut(rows, sizes) for hit in sorted(window, key=_best_first)]
+        hits = [hit for window in _cut(rows, sizes) for hit in sorted(window, key=best_first)]
         if len(rows) < sum(sizes) and len(hits) < limit:
             await self._set("for_anything")
             found = [hit.asset_id for hit in hits]
@@ -212,24 +212,30 @@ class SearchRun:
     async def _hits(
         self, statement: LiteralString, vector: str | None = None, **more: object
     ) -> list[Hit]:
-        rows = await self._rows(statement, **({"embedding": vector, "rounded": vector} | more))
-        return [self._hit(row) for row in rows]
+        return [self._hit(row) for row in await self._rows(statement, vector, **more)]
 
-    async def _rows(self, statement: LiteralString, **more: object) -> list[DictRow]:
-        parameters: dict[str, Any] = {
+    async def _rows(
+        self, statement: LiteralString, vector: str | None = None, **more: object
+    ) -> list[TupleRow]:
+        cursor = self._connection.cursor(row_factory=tuple_row)
+        await cursor.execute(statement, self._parameters(vector, **more))
+        return await cursor.fetchall()
+
+    def _parameters(self, vector: str | None, **more: object) -> dict[str, Any]:
+        own: dict[str, Any] = {
+            "embedding": vector,
+            "rounded": vector,
             "dimensions": self._tables.dimensions,
             "text_weight": self._weights.text,
             "least": self._weights.least,
         }
-        parameters |= self._selection.parameters | self._match.parameters | more
-        cursor = await self._connection.execute(statement, parameters)
-        return await cursor.fetchall()
+        return own | self._selection.parameters | self._match.parameters | more
 
-    def _hit(self, row: DictRow) -> Hit:
-        cosine, text_score = row["cosine"], float(row["text_score"])
+    def _hit(self, row: TupleRow) -> Hit:
+        asset_id, cosine, text_score, every = row[0], row[1], float(row[2]), row[3]
         score = (cosine or 0.0) + self._weights.text * text_score
-        partial = bool(self._text.conditions) and text_score > 0 and not row["every"]
-        return Hit(row["id"], score, cosine, text_score, partial)
+        partial = text_score > 0 and not every and bool(self._text.conditions)
+        return Hit(asset_id, score, cosine, text_score, partial)
 
 
 def sought_in(text: TextQuery, frequencies: Frequencies) -> Sought:
@@ -261,7 +267,3 @@ def _cut(hits: Sequence[Hit], sizes: Sequence[int]) -> Iterator[Sequence[Hit]]:
     for size in sizes:
         yield hits[start : start + size]
         start += size
-
-
-def _best_first(hit: Hit) -> tuple[float, str]:
-    return -hit.score, str(hit.asset_id)
