@@ -99,7 +99,7 @@ async def _measure(folder: Path, rounds: int) -> dict[str, object]:
     pack, images = folder / "models" / "buffalo_l", folder / "images"
     write_pack(pack, large=True)
     images.mkdir()
-    files = [_image(number) for number in range(FILES)]
+    files = [picture_of_faces(number) for number in range(FILES)]
     for number, file in enumerate(files):
         (images / f"{number:03}.jpg").write_bytes(file)
     settings = {
@@ -121,7 +121,7 @@ async def _measure(folder: Path, rounds: int) -> dict[str, object]:
     return figures
 
 
-def _image(number: int) -> bytes:
+def picture_of_faces(number: int) -> bytes:
     """A preview with four faces, as Immich sends it."""
     faces = [
         DrawnFace(f.x * FACTOR, f.y * FACTOR, f.reach * FACTOR, f.turn, f.red, f.identity + number)
