@@ -267,7 +267,9 @@ def test_a_value_that_is_given_both_ways_is_refused(
     env_file.write_text("DB_PASSWORD=hush\n")
     (tmp_path / "password").write_text("hush\n")
     monkeypatch.setenv("DB_PASSWORD_FILE", str(tmp_path / "password"))
-    with pytest.raises(BadInputError, match="DB_PASSWORD_FILE: DB_PASSWORD is set as well") as found:
+    with pytest.raises(
+        BadInputError, match="DB_PASSWORD_FILE: DB_PASSWORD is set as well"
+    ) as found:
         Settings.load(env_file)
     assert "hush" not in found.value.message
     monkeypatch.setenv("DB_PASSWORD", "")
@@ -280,7 +282,12 @@ def test_files_that_hold_no_value_are_all_named(
 ) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    files = {"DB_PASSWORD": "missing", "API_AUTH_KEY": "empty", "GATEWAY_KEY": "binary", "DB_URL": ""}
+    files = {
+        "DB_PASSWORD": "missing",
+        "API_AUTH_KEY": "empty",
+        "GATEWAY_KEY": "binary",
+        "DB_URL": "",
+    }
     for name, file in files.items():
         monkeypatch.setenv(f"{name}_FILE", str(tmp_path / file))
     with pytest.raises(BadInputError) as found:

@@ -12,13 +12,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
@@ -211,11 +205,9 @@ class Settings(GatewaySettings, FaceSettings, SearchSettings, CompanionSettings)
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where values come from, the first that has one goes first."""
-        assert isinstance(env_settings, EnvSettingsSource)
-        assert isinstance(dotenv_settings, DotEnvSettingsSource)
+        """Where values come from; the first that has one goes before the others."""
         files = ValueFiles(settings_cls, env_settings, dotenv_settings)
-        return init_settings, files, env_settings, dotenv_settings
+        return init_settings, files, env_settings, dotenv_settings, file_secret_settings
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:

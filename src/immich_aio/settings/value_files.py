@@ -5,17 +5,11 @@ So Docker and systemd hand over secrets, and so Immich, PostgreSQL and Grafana t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from immich_aio.errors import BadInputError
 
@@ -25,20 +19,24 @@ SUFFIX = "_file"
 class ValueFiles(PydanticBaseSettingsSource):
     """Reads the file that ``NAME_FILE`` names, for every setting ``NAME``.
 
-    Raises BadInputError that names each file which cannot be read or is empty, and each setting that
-    is also set itself: which of the two is meant cannot be told.
+    Raises BadInputError that names each file which cannot be read or is empty, and each setting
+    that is also set itself: which of the two is meant cannot be told.
     """
 
     def __init__(
         self,
         settings_cls: type[BaseSettings],
-        environment: EnvSettingsSource,
-        env_file: DotEnvSettingsSource,
+        environment: PydanticBaseSettingsSource,
+        env_file: PydanticBaseSettingsSource,
     ) -> None:
         super().__init__(settings_cls)
-        self._variables = _set(env_file.env_vars) | _set(environment.env_vars)
+        self._variables = _set(env_file) | _set(environment)
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002  # the library's signature
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
         """The text of the file, or None where none is named."""
         named = self._variables.get(field_name + SUFFIX)
         if named is None:
@@ -49,7 +47,8 @@ class ValueFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """All values that stand in files."""
-        values, faults = {}, []
+        values: dict[str, Any] = {}
+        faults = []
         for name, field in self.settings_cls.model_fields.items():
             try:
                 value, _, _ = self.get_field_value(field, name)
@@ -62,7 +61,8 @@ class ValueFiles(PydanticBaseSettingsSource):
         return values
 
 
-def _set(variables: Mapping[str, str | None]) -> dict[str, str]:
+def _set(source: PydanticBaseSettingsSource) -> dict[str, str]:
+    variables = source.env_vars if isinstance(source, EnvSettingsSource) else {}
     return {name: value for name, value in variables.items() if value}
 
 
