@@ -20,7 +20,7 @@ from pathlib import Path
 
 from deploy.check import secret_files
 from deploy.check.compose import BASE, DEPLOY, Model, filled, merged
-from deploy.check.tools import MissingError, running, said, tool
+from deploy.check.tools import MissingError, psql, running, said, tool
 from immich_aio.services.sandbox.embedded.postgres import Postgres
 
 FILES = (*BASE, "s3.yaml", "s3-local.yaml")
@@ -45,8 +45,7 @@ async def _walk(folder: Path) -> str:
     password = (folder / "secrets" / "DB_PASSWORD" / "value").read_text()
     database = await Postgres.start(folder / "postgres", password)
     try:
-        for name in ("juicefs", "restored"):
-            await database.create_database(name)
+        await database.create_database("restored")
         return await asyncio.to_thread(_Way(folder, model, database.port).walk)
     finally:
         await database.server.stop()
@@ -55,6 +54,7 @@ async def _walk(folder: Path) -> str:
 class _Way:
     def __init__(self, folder: Path, model: Model, database_port: int) -> None:
         self._folder = folder
+        self._port = database_port
         self._services = model["services"]
         self._bucket, self._jfs, self._data = (folder / name for name in ("s3", "jfs", "data"))
         for made in (self._bucket, self._jfs, self._data, folder / "cache"):
@@ -77,6 +77,7 @@ class _Way:
         with self._service("s3", "weed"):
             _until(lambda: _answers(f"{S3}/healthz"), "the S3 server")
             for _ in range(2):  # the second time all is done already, as on every later start
+                self._make_database()
                 self._format()
             with self._shared_folder(), self._immich() as inside:
                 assert not inside("find", self._data, "-name", "*.jpg")
@@ -110,6 +111,12 @@ class _Way:
         said(juicefs, "config", "--yes", self._here(address), *keys, **environment)
         with self._mounted():
             inside("cmp", photo, self._data / "photos" / photo.name)
+
+    def _make_database(self) -> None:
+        service = self._services["juicefs-database"]
+        shell, script = service["entrypoint"], self._here(service["command"][0])
+        here = {"PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PATH": f"{psql().parent}:/bin"}
+        said(*shell, script.replace("$$", "$"), **{**self._environment("juicefs-database"), **here})
 
     def _format(self) -> None:
         said(*self._command("juicefs-format"), **self._environment("juicefs-format"))

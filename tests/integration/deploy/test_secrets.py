@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from psycopg import AsyncConnection, OperationalError
 
 from deploy.check import secret_files
 from deploy.check.compose import BASE, DEPLOY, SECRETS, Model, combinations, example, filled, merged
+from deploy.check.tools import psql, said
+from immich_aio.services.sandbox.embedded.postgres import Postgres
 
 ALL = tuple(combinations())
 EVERYTHING = max(ALL, key=len)
@@ -150,6 +153,41 @@ def test_a_value_of_two_lines_is_refused_before_somebody_reads_half_of_it(folder
         secret_files.run(with_everything({"DB_PASSWORD": "hush\nhush"}), folder)
     assert "hush" not in str(found.value)
     assert not (folder / "DB_PASSWORD").exists()
+
+
+async def test_the_guide_gives_a_database_the_password_that_is_in_the_file(
+    folder: Path, postgres: Postgres
+) -> None:
+    """The same in both languages; here by a role with a password, not by one that needs none."""
+    role = ("CREATE ROLE rotated LOGIN PASSWORD 'before'", "DROP ROLE rotated")
+    secret_files.run(with_everything({"DB_PASSWORD": 'a$b`c"d'}), folder)
+    (command,) = {
+        line
+        for page in ("deployment.md", "deployment.zh.md")
+        for line in re.findall(
+            r"^docker compose exec database sh -c '(.*?)'$",
+            (DEPLOY.parent / "docs" / page).read_text(),
+            re.MULTILINE | re.DOTALL,
+        )
+    }
+    variables = {
+        "POSTGRES_USER": "rotated",
+        "PGPASSWORD": "before",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(postgres.port),
+        "PATH": f"{psql().parent}:/usr/bin:/bin",
+    }
+    async with await AsyncConnection.connect(postgres.url("postgres"), autocommit=True) as admin:
+        await admin.execute(role[0])
+        try:
+            said("sh", "-c", command.replace("/secrets", str(folder)), **variables)
+            address = f"host=127.0.0.1 port={postgres.port} dbname=postgres user=rotated"
+            with pytest.raises(OperationalError, match="password"):
+                await AsyncConnection.connect(address, password="before")  # noqa: S106
+            now = value(folder, "DB_PASSWORD")
+            await (await AsyncConnection.connect(address, password=now)).close()
+        finally:
+            await admin.execute(role[1])
 
 
 def test_the_maker_of_secrets_needs_nothing_but_python() -> None:
