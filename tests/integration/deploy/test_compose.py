@@ -21,7 +21,9 @@ from deploy.check.compose import (
     example,
     filled,
     merged,
+    program,
 )
+from deploy.check.tools import said
 from immich_aio.settings import Settings
 
 DATA = Path(__file__).parents[2] / "data" / "compose"
@@ -201,6 +203,19 @@ def test_one_file_is_all_that_is_added_to_an_immich_that_is_there(tmp_path: Path
         "http://gateway:8080"
     )
     assert services["immich-server"]["ports"] == before["immich-server"]["ports"]
+
+
+def test_the_guides_lines_for_an_immich_that_is_there_suffice(tmp_path: Path) -> None:
+    """Also where the last line of .env has no end."""
+    (tmp_path / "docker-compose.yml").write_text(STOCK)
+    (tmp_path / ".env").write_text("UPLOAD_LOCATION=./l\nDB_DATA_LOCATION=./p\nDB_PASSWORD=theirs")
+    (tmp_path / "immich-aio").symlink_to(DEPLOY.parent)
+    (line,) = re.findall(
+        r"^printf .*AIO_SOURCE.*$", (DEPLOY.parent / "docs/deployment.md").read_text(), re.MULTILINE
+    )
+    said("sh", "-ec", line, cwd=tmp_path)
+    services = said(*program(), "config", "--services", cwd=tmp_path).split()
+    assert {*OURS, "secrets", "immich-server", "database", "redis"} <= set(services)
 
 
 def test_the_password_of_a_database_that_is_there_is_asked_for_not_made_up(tmp_path: Path) -> None:
