@@ -27,7 +27,8 @@ def clean_environment() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as environment:
         for name in list(os.environ):
-            is_setting = name.lower() in {*Settings.model_fields, "server_restart_time"}
+            setting = name.lower().removesuffix("_file")
+            is_setting = setting in {*Settings.model_fields, "server_restart_time"}
             if is_setting or name.lower().endswith("_proxy"):
                 environment.delenv(name)
         environment.setenv("HF_ENDPOINT", NO_HUB)

@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from deploy.check import compose, dashboard, installed, lint, monitoring, proxies, s3
+from deploy.check import compose, dashboard, installed, lint, monitoring, proxies, s3, secret_files
 
 CHECKS: dict[str, Callable[[], str]] = {
     "compose": compose.check,
+    "secrets": secret_files.check,
     "dockerfiles": lint.dockerfiles,
     "scripts": lint.scripts,
     "units": lint.units,

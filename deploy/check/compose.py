@@ -18,7 +18,7 @@ DEPLOY = Path(__file__).parents[1]
 BASE = ("immich.yaml", "aio.yaml")
 STORES = ((), ("s3.yaml",), ("s3.yaml", "s3-local.yaml"))
 
-SECRETS = ("DB_PASSWORD", "API_AUTH_KEY", "GRAFANA_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY")
+SECRETS = ("DB_PASSWORD", "API_AUTH_KEY", "GRAFANA_PASSWORD")
 
 Model = dict[str, Any]
 """A Compose file, merged and resolved."""
@@ -45,7 +45,11 @@ def example() -> dict[str, str]:
 
 def filled() -> dict[str, str]:
     """The same with every secret set, and a bucket."""
-    bucket = {"S3_BUCKET_URL": "http://s3:8333/photos"}
+    bucket = {
+        "S3_BUCKET_URL": "http://s3:8333/photos",
+        "S3_ACCESS_KEY": "the-s3_access_key",
+        "S3_SECRET_KEY": "the-s3_secret_key",
+    }
     return example() | {name: f"the-{name}".lower() for name in SECRETS} | bucket
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from deploy.check.compose import DEPLOY
+from deploy.check.tools import said
 
 ROOT = DEPLOY.parent
 VENV = "/opt/immich-aio"
@@ -69,18 +69,14 @@ def command(target: str) -> list[str]:
 def install(target: str, folder: Path) -> Path:
     """Do what ``builder-TARGET`` does, in ``folder``; the virtual environment that it makes.
 
-    Raises CalledProcessError.
+    Raises AssertionError with what a step printed, where it fails.
     """
     places = {VENV: folder / "venv", WHEELS: folder / "wheels", "python3": Path(sys.executable)}
     for stage in lineage(f"builder-{target}"):
         for word, rest in stage.instructions:
             if word == "RUN":
-                subprocess.run(
-                    ["/bin/sh", "-ec", _moved(rest, places)],
-                    cwd=ROOT,
-                    env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-                    check=True,
-                )
+                variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+                said("/bin/sh", "-ec", _moved(rest, places), cwd=ROOT, **variables)
     return places[VENV]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,11 +49,8 @@ def arm64() -> str:
         platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 42)]
         platforms.append("--platform=manylinux2014_aarch64")
         with tempfile.TemporaryDirectory() as made:
-            subprocess.run(
-                [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", made, "."],
-                cwd=images.ROOT,
-                check=True,
-            )
+            options = ["--quiet", "--no-deps", "-w", made, "."]
+            said(sys.executable, "-m", "pip", "wheel", *options, cwd=images.ROOT, **os.environ)
             (wheel,) = Path(made).glob("*.whl")
             done = subprocess.run(
                 [

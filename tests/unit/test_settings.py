@@ -222,6 +222,94 @@ def test_a_file_in_another_encoding_is_refused_by_its_name(env_file: Path) -> No
         Settings.load(env_file)
 
 
+# ---- Values in files of their own
+
+
+SECRETS = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field)]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_every_secret_may_stand_in_a_file_of_its_own(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = "postgresql://u:p@h/d" if name == "db_url" else "redis://h" if "url" in name else "密-x"
+    file = tmp_path / "secret"
+    file.write_text(f"{value}\n", "utf-8")
+    monkeypatch.setenv(f"{name.upper()}_FILE", str(file))
+    settings = Settings.load(None)
+    assert getattr(settings, name).get_secret_value() == value
+    assert value not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("a b\n", "a b"), ("\r\na\r\n\r\n", "a"), (" a ", " a "), ("a\nb", "a\nb")],
+)
+def test_line_breaks_around_a_value_in_a_file_are_not_part_of_it(
+    written: str, read: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(written.encode())
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(file))
+    assert Settings.load(None).db_password.get_secret_value() == read
+
+
+def test_the_file_of_settings_may_name_the_file_of_a_value(env_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "host").write_text("database\n")
+    env_file.write_text(f"DB_HOSTNAME_FILE={tmp_path}/host\nAPI_AUTH_KEY_FILE=\n")
+    assert Settings.load(env_file).db_hostname == "database"
+
+
+def test_a_value_that_is_given_both_ways_is_refused(
+    env_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one way is the environment and the other the file of settings."""
+    env_file.write_text("DB_PASSWORD=hush\n")
+    (tmp_path / "password").write_text("hush\n")
+    monkeypatch.setenv("DB_PASSWORD_FILE", str(tmp_path / "password"))
+    with pytest.raises(
+        BadInputError, match="DB_PASSWORD_FILE: DB_PASSWORD is set as well"
+    ) as found:
+        Settings.load(env_file)
+    assert "hush" not in found.value.message
+    monkeypatch.setenv("DB_PASSWORD", "")
+    env_file.write_text("")
+    assert Settings.load(env_file).db_password.get_secret_value() == "hush"
+
+
+def test_files_that_hold_no_value_are_all_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    files = {
+        "DB_PASSWORD": "missing",
+        "API_AUTH_KEY": "empty",
+        "GATEWAY_KEY": "binary",
+        "DB_URL": "",
+    }
+    for name, file in files.items():
+        monkeypatch.setenv(f"{name}_FILE", str(tmp_path / file))
+    with pytest.raises(BadInputError) as found:
+        Settings.load(None)
+    assert set(found.value.message.splitlines()[1:]) == {
+        f"  DB_PASSWORD_FILE: {tmp_path}/missing cannot be read: No such file or directory",
+        f"  API_AUTH_KEY_FILE: {tmp_path}/empty is empty",
+        f"  GATEWAY_KEY_FILE: {tmp_path}/binary is no text in UTF-8",
+        f"  DB_URL_FILE: {tmp_path} cannot be read: Is a directory",
+    }
+
+
+def test_a_bad_value_in_a_file_of_its_own_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("hush/hush\n")
+    monkeypatch.setenv("GATEWAY_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(BadInputError, match=r"GATEWAY_KEY: .*no slash") as found:
+        Settings.load(None)
+    assert "hush" not in found.value.message
+
+
 # ---- What follows from them
 
 

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from immich_aio.domain.clip_models import STAND_INS
 from immich_aio.domain.images import ImageLimits
@@ -31,6 +31,7 @@ from immich_aio.settings.faces import FaceSettings
 from immich_aio.settings.folder import Folder
 from immich_aio.settings.gateway import WELL_KNOWN_KEY, GatewaySettings, listed
 from immich_aio.settings.search import SearchSettings
+from immich_aio.settings.value_files import ValueFiles
 
 __all__ = ["WELL_KNOWN_KEY", "Settings"]
 
@@ -194,6 +195,19 @@ class Settings(GatewaySettings, FaceSettings, SearchSettings, CompanionSettings)
         if not listed(value) or set(listed(value)) - {"ocr", "clip", "faces", "none"}:
             raise ValueError("takes ocr, clip and faces, separated by commas, or none")
         return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from; the first that has one goes before the others."""
+        files = ValueFiles(settings_cls, env_settings, dotenv_settings)
+        return init_settings, files, env_settings, dotenv_settings, file_secret_settings
 
     @classmethod
     def load(cls, env_file: Path | None = Path(".env")) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,14 +15,15 @@ import pytest
 from deploy.check.compose import (
     BASE,
     DEPLOY,
-    SECRETS,
     Model,
     RefusedError,
     combinations,
     example,
     filled,
     merged,
+    program,
 )
+from deploy.check.tools import said
 from immich_aio.settings import Settings
 
 DATA = Path(__file__).parents[2] / "data" / "compose"
@@ -84,44 +84,6 @@ def test_a_key_that_the_specification_does_not_know_is_refused(tmp_path: Path) -
         merged(["wrong.yaml"], {}, tmp_path)
 
 
-@pytest.mark.parametrize("name", SECRETS)
-def test_without_a_secret_nothing_starts_and_the_message_names_it(name: str) -> None:
-    with pytest.raises(RefusedError, match=f"{name} is missing a value: .*is empty"):
-        merged(EVERYTHING, filled() | {name: ""})
-
-
-def test_a_copy_of_the_example_needs_no_more_than_its_secrets(tmp_path: Path) -> None:
-    """``cp example.env .env && ./secrets.sh && docker compose up -d``"""
-    env = a_users_folder(tmp_path)
-    (tmp_path / ".env").write_text((DEPLOY / "example.env").read_text())
-    said = subprocess.run(
-        ["./secrets.sh"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "Filled: DB_PASSWORD API_AUTH_KEY GRAFANA_PASSWORD" in said.stdout
-    made = variables_of(env)
-    files = made["COMPOSE_FILE"].split(made["COMPOSE_PATH_SEPARATOR"])
-    assert set(merged(files, made)["services"]) == {
-        *OURS,
-        *CHECKED_BY_THEIR_IMAGE,
-        "redis",
-    }
-
-
-def test_secrets_are_random_and_what_was_set_stays(tmp_path: Path) -> None:
-    env = a_users_folder(tmp_path)
-    seen = set()
-    for _ in range(2):
-        env.write_text("DB_PASSWORD=\nAPI_AUTH_KEY=mine\nTZ=\n")
-        subprocess.run(["./secrets.sh"], cwd=tmp_path, check=True, capture_output=True)
-        made = variables_of(env)
-        assert made["API_AUTH_KEY"] == "mine"
-        assert made["TZ"] == ""
-        assert re.fullmatch("[0-9a-f]{48}", made["DB_PASSWORD"])
-        assert env.stat().st_mode & 0o777 == 0o600
-        seen.add(made["DB_PASSWORD"])
-    assert len(seen) == 2
-
-
 def test_nothing_but_the_companion_is_published() -> None:
     published = {
         (name, port.get("host_ip", "all"), port["published"])
@@ -132,17 +94,8 @@ def test_nothing_but_the_companion_is_published() -> None:
     assert [
         name
         for name, service in merged(BASE, filled())["services"].items()
-        if "ports" in service or service.get("network_mode")
+        if "ports" in service or service.get("network_mode", "none") != "none"
     ] == ["companion"]
-
-
-def test_no_secret_stands_in_a_file() -> None:
-    assert {name for name in SECRETS if example()[name]} == set()
-    for file in DEPLOY.glob("*.yaml"):
-        for line in file.read_text().splitlines():
-            name, _, value = line.strip().partition(": ")
-            if re.search("PASSWORD|SECRET|_KEY$", name) and not name.startswith("#"):
-                assert VARIABLE.fullmatch(value.strip()), f"{file.name}: {line}"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -155,13 +108,16 @@ def test_our_services_may_do_no_more_than_they_need(name: str) -> None:
     assert not service.get("privileged")
 
 
-def test_only_what_mounts_the_bucket_has_rights_of_the_machine() -> None:
+def test_only_what_mounts_the_bucket_has_more_rights_than_its_own_files_need() -> None:
     mighty = {
         name
         for name, service in everything()["services"].items()
         if service.get("cap_add") or service.get("privileged") or service.get("devices")
     }
-    assert mighty == {"juicefs"}
+    assert mighty == {"juicefs", "secrets"}
+    maker = everything()["services"]["secrets"]
+    assert set(maker["cap_add"]) == {"DAC_OVERRIDE", "FOWNER"}, "of its own folder's files alone"
+    assert maker["network_mode"] == "none"
 
 
 def test_whoever_waits_for_health_waits_for_somebody_who_is_asked() -> None:
@@ -187,7 +143,7 @@ def test_photos_are_not_touched_before_the_bucket_is_mounted() -> None:
     assert given["/jfs"]["source"] == taken["/data"]["source"]
     assert given["/jfs"]["bind"]["propagation"] == "rshared"
     assert taken["/data"]["bind"]["propagation"] == "rslave"
-    assert set(taken) == {"/data"}
+    assert set(taken) == {"/data", "/secrets/DB_PASSWORD"}
     assert services["immich-server"]["environment"]["IMMICH_MEDIA_LOCATION"] == "/data/photos"
 
 
@@ -218,32 +174,58 @@ def test_every_variable_is_explained_or_has_a_default() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_what_our_services_are_given_are_their_settings(name: str) -> None:
-    given = set(everything()["services"][name]["environment"]) - {"HEALTH_URL"}
-    assert given - {field.upper() for field in Settings.model_fields} == set()
-    Settings.model_validate(
-        {key.lower(): value for key, value in environment_of(name).items() if value != ""}
-    )
+    given = {key.lower(): value for key, value in environment_of(name).items() if value != ""}
+    given |= {key.removesuffix("_file"): "the secret" for key in given if key.endswith("_file")}
+    known = {*Settings.model_fields, *(f"{field}_file" for field in Settings.model_fields)}
+    assert set(given) - known - {"health_url"} == set()
+    Settings.model_validate(given)
 
 
 def test_one_file_is_all_that_is_added_to_an_immich_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").write_text(STOCK)
     theirs = {"DB_PASSWORD": "theirs", "UPLOAD_LOCATION": "./l", "DB_DATA_LOCATION": "./p"}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in theirs.items()))
-    variables = {**theirs, "AIO_SOURCE": "./immich-aio", "API_AUTH_KEY": "new"}
+    variables = {**theirs, "AIO_SOURCE": "./immich-aio"}
     before = merged(["docker-compose.yml"], variables, tmp_path)["services"]
     model = merged(["docker-compose.yml", DEPLOY / "aio.yaml"], variables, tmp_path)
     specification()(model)
     services = model["services"]
-    assert set(services) - set(before) == set(OURS)
+    assert set(services) - set(before) == {*OURS, "secrets"}
     assert services["companion"]["ports"][0]["published"] == "2284"
     assert services["companion"]["build"]["context"] == "./immich-aio"
-    assert services["companion"]["environment"]["DB_PASSWORD"] == theirs["DB_PASSWORD"]
+    assert services["secrets"]["environment"] == {
+        "SECRET_DB_PASSWORD": theirs["DB_PASSWORD"],
+        "SECRET_API_AUTH_KEY": "",
+    }
     for name in ("immich-machine-learning", "redis", "database"):
         assert services[name] == before[name]
     assert services["immich-server"]["environment"]["IMMICH_MACHINE_LEARNING_URL"] == (
         "http://gateway:8080"
     )
     assert services["immich-server"]["ports"] == before["immich-server"]["ports"]
+
+
+def test_the_guides_lines_for_an_immich_that_is_there_suffice(tmp_path: Path) -> None:
+    """Also where the last line of .env has no end."""
+    (tmp_path / "docker-compose.yml").write_text(STOCK)
+    (tmp_path / ".env").write_text("UPLOAD_LOCATION=./l\nDB_DATA_LOCATION=./p\nDB_PASSWORD=theirs")
+    (tmp_path / "immich-aio").symlink_to(DEPLOY.parent)
+    (line,) = re.findall(
+        r"^printf .*AIO_SOURCE.*$", (DEPLOY.parent / "docs/deployment.md").read_text(), re.MULTILINE
+    )
+    said("sh", "-ec", line, cwd=tmp_path)
+    services = said(*program(), "config", "--services", cwd=tmp_path).split()
+    assert {*OURS, "secrets", "immich-server", "database", "redis"} <= set(services)
+
+
+def test_the_password_of_a_database_that_is_there_is_asked_for_not_made_up(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(STOCK)
+    with pytest.raises(RefusedError, match=r"DB_PASSWORD is missing .* password of your database"):
+        merged(
+            ["docker-compose.yml", DEPLOY / "aio.yaml"],
+            {"UPLOAD_LOCATION": "./l", "DB_DATA_LOCATION": "./p"},
+            tmp_path,
+        )
 
 
 def mounts(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -253,15 +235,3 @@ def mounts(service: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def environment_of(name: str) -> dict[str, str]:
     environment: dict[str, str] = everything()["services"][name]["environment"]
     return environment
-
-
-def a_users_folder(folder: Path) -> Path:
-    for name in ("secrets.sh", *(file.name for file in DEPLOY.glob("*.yaml"))):
-        (folder / name).write_bytes((DEPLOY / name).read_bytes())
-    (folder / "secrets.sh").chmod(0o755)
-    return folder / ".env"
-
-
-def variables_of(env: Path) -> dict[str, str]:
-    lines = (line for line in env.read_text().splitlines() if line and line[0] != "#")
-    return dict(line.split("=", 1) for line in lines)
