@@ -119,7 +119,7 @@ async def test_a_search_by_meaning_fails_where_the_chosen_model_is_not_here(
     with sandbox(open_folder / "no-clip", "--photos", str(two_photos), **chosen) as made:
         made.wait_for("Ready after")
         reply = await made.ask("/search/smart", {"query": "发票"})
-        assert "2 SmartSearch jobs were lost" in made.log()
+        assert "2 SmartSearch jobs came to nothing" in made.log()
         made.stop()
     assert (reply.status, reply.json) == (500, {"message": "Failed to search smart"})
 

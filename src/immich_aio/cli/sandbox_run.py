@@ -240,6 +240,7 @@ class _Host:
                 total = max(total, left)
                 progress.update(task, total=total, completed=total - left)
         for name, count in self._stand.worker.lost.items():
-            self._console.print(Text(f"{count} {name} jobs were lost, as Immich loses them."))
+            told = f"{count} {name} jobs came to nothing, as in Immich; the reason is above."
+            self._console.print(Text(told))
         seconds = time.monotonic() - self._began
         self._console.print(Text(f"Ready after {seconds:.1f} s. Ctrl-C ends it.", style="bold"))
