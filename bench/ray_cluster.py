@@ -23,6 +23,7 @@ OBJECT_STORE = 100_000_000
 """Bytes of shared memory a node: an upload takes part of it while it is on its way."""
 
 PATIENCE = 90
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -53,12 +54,12 @@ class Node:
 
 @dataclass
 class Cluster:
-    """A head, further nodes, and where the application answers."""
+    """A head, further nodes, where the application answers, and what all have in their environment."""
 
     folder: Path
     address: str
     port: int
-    token: str
+    settings: Mapping[str, str]
     nodes: list[Node] = field(default_factory=list)
 
     @property
@@ -139,18 +140,24 @@ class Cluster:
         return [sys.executable, "-m", "immich_aio", "cluster", *arguments]
 
     def _environment(self) -> Mapping[str, str]:
-        own = {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         # Python's warnings in Ray's own processes are Ray's affair.
-        paths = {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONWARNINGS": "ignore"}
-        return {**os.environ, **own, **paths}
+        own = {"RAY_ADDRESS": self.address, "PYTHONWARNINGS": "ignore"}
+        return {**os.environ, **self.settings, **own, "PYTHONPATH": str(ROOT)}
 
 
 @contextlib.contextmanager
-def cluster(cpus: Sequence[int]) -> Iterator[Cluster]:
+def cluster(cpus: Sequence[int], settings: Mapping[str, str]) -> Iterator[Cluster]:
     """A cluster of nodes of so many cores each, of which there need not be as many in truth."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    port = free_port()
     # Ray makes sockets below it, whose paths may not be long.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
-        made = Cluster(Path(folder), f"127.0.0.2:{free_port()}", free_port(), secrets.token_hex(32))
+        made = Cluster(
+            Path(folder),
+            f"127.0.0.2:{free_port()}",
+            port,
+            {**settings, **token, "HTTP_PORT": str(port)},
+        )
         try:
             made.join(cpus[0], head=True)
             _until_it_runs(made)

@@ -39,6 +39,7 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engines: tuple[Literal["ocr", "clip", "faces"], ...] = ("ocr",)
+    own_key: bool = False
     settings: Given = {}
 
 
@@ -50,6 +51,11 @@ def build(args: dict[str, Any]) -> Application:
         raise BadInputError(f"Wrong args in the cluster's configuration: {error}") from None
     given = dict(asked.settings)
     settings = settings_of(given)
+    if asked.own_key and settings.has_well_known_key:
+        raise BadInputError(
+            "API_AUTH_KEY is not in the environment in which Ray's head was started; start it with "
+            "the key, or write the cluster's configuration anew without one."
+        )
     config = IngressConfig(
         ai_service_config(settings),
         settings.clip_model or DEFAULT_CLIP_MODEL,

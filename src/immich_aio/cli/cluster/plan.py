@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from immich_aio.cli.cluster.programs import require_ray
 from immich_aio.errors import BadInputError
 from immich_aio.services.cluster.config import ClusterPlan, as_yaml
@@ -18,7 +16,6 @@ from immich_aio.settings import Settings
 BUILDER = "immich_aio.cli.cluster.application:build"
 
 ALIKE = (
-    "api_auth_key",
     "clip_model",
     "recognition_model",
     "accept_faces_license",
@@ -27,7 +24,9 @@ ALIKE = (
     "max_upload_mb",
     "max_megapixels",
 )
-"""Always written: every node must give the same answers to the same callers."""
+"""Always written: every node must give the same answers. The key is not among them, for Ray logs
+what it is given; the file only says that there must be one.
+"""
 
 WHERE_SET = (
     "clip_download_root",
@@ -75,7 +74,13 @@ def cluster_plan(
     if len(names & {"clip-image", "clip-text"}) == 1:
         raise BadInputError("CLIP needs replicas for images and for texts.")
     return ClusterPlan(
-        settings.host, settings.http_port, BUILDER, shared_settings(settings), shares, ingresses
+        host=settings.host,
+        port=settings.http_port,
+        import_path=BUILDER,
+        settings=shared_settings(settings),
+        own_key=not settings.has_well_known_key,
+        shares=shares,
+        ingresses=ingresses,
     )
 
 
@@ -92,7 +97,7 @@ def write(
     ingresses: int,
     output: Path | None,
 ) -> None:
-    """Write the configuration to a file that only its owner can read, or print it."""
+    """Write the configuration to a file, or print it."""
     require_ray()
     text = as_yaml(cluster_plan(settings, wanted, ingresses))
     if settings.has_well_known_key and settings.listens_beyond_loopback:
@@ -104,7 +109,6 @@ def write(
         sys.stdout.write(text)
         return
     try:
-        output.touch(mode=0o600)  # the key is in it
         output.write_text(text, "utf-8")
     except OSError as error:
         raise BadInputError(f"{output} cannot be written: {error.strerror}.") from None
@@ -117,8 +121,6 @@ def _is_set(settings: Settings, name: DeploymentName) -> bool:
 
 
 def _written(value: object) -> str:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value.absolute() if isinstance(value, Path) else value)

@@ -1,4 +1,4 @@
-"""Ray's own programs, started so that they report to nobody."""
+"""Ray's own programs, started so that they report to nobody and obey nobody else."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from immich_aio.errors import UnavailableError
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Ray reports who uses it how, unless it is told not to when it is started."""
 
+GUARDED = {"RAY_AUTH_MODE": "token"}
+"""Whoever reaches a cluster can have it run anything, unless a token is asked for. Who wants that sets
+RAY_AUTH_MODE.
+"""
+
 
 def require_ray() -> None:
     """Raises UnavailableError where the extra is not installed."""
@@ -24,4 +29,4 @@ def become(module: str, arguments: Sequence[str]) -> NoReturn:
     """Go on as that program: signals, output and exit status are its own."""
     require_ray()
     command = [sys.executable, "-m", module, *arguments]
-    os.execve(sys.executable, command, {**os.environ, **QUIET})  # noqa: S606  # no shell is wanted
+    os.execve(sys.executable, command, {**GUARDED, **os.environ, **QUIET})  # noqa: S606  # no shell is wanted

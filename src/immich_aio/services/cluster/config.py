@@ -17,8 +17,8 @@ from immich_aio.services.cluster.share import (
 
 HEAD = """\
 # Immich All-in-One on Ray Serve; written by 'immich-aio cluster config', and yours to change.
-# What stands here holds on every node and goes before a node's own environment, from which the
-# settings come that are not here: folders of models, runtimes, precisions.
+# The settings that stand here hold on every node. All others come from the environment in which a
+# node was started: folders of models, runtimes, precisions, and on the head API_AUTH_KEY.
 # After a change: immich-aio cluster serve deploy THIS-FILE. What each option does:
 # https://docs.ray.io/en/latest/serve/configure-serve-deployment.html
 """
@@ -28,13 +28,15 @@ HEAD = """\
 class ClusterPlan:
     """Where the cluster listens, the settings that hold on every node, and who has which share.
 
-    ``import_path`` is the builder that is given ``settings`` and the names of the ``engines``.
+    ``import_path`` is the builder that is given ``settings``, the names of the ``engines``, and
+    whether callers must know a key that not everybody knows.
     """
 
     host: str
     port: int
     import_path: str
     settings: Mapping[str, str]
+    own_key: bool
     shares: tuple[Share, ...]
     ingresses: int
 
@@ -54,7 +56,11 @@ def serve_config(plan: ClusterPlan) -> dict[str, Any]:
                 "name": APPLICATION,
                 "route_prefix": "/",
                 "import_path": plan.import_path,
-                "args": {"engines": list(plan.engines), "settings": dict(plan.settings)},
+                "args": {
+                    "engines": list(plan.engines),
+                    "own_key": plan.own_key,
+                    "settings": dict(plan.settings),
+                },
                 "deployments": [serve_ingress(plan.ingresses), *_deployments(plan.shares)],
             }
         ],
