@@ -43,8 +43,12 @@ def config(  # noqa: PLR0913, PLR0917  # one option for each thing that can be s
     faces_cpus: Cpus = 1,
     faces_gpus: Gpus = 0,
     ingress_replicas: Annotated[
-        int, typer.Option(min=1, help="Processes that take in requests; they need few cores.")
-    ] = 2,
+        int,
+        typer.Option(
+            min=1,
+            help="Nodes that take in requests, a process each: with 2 or more any one may be lost.",
+        ),
+    ] = 1,
 ) -> None:
     """Write the configuration: with CLIP where CLIP_MODEL is set, faces where FACES_FROM=here."""
     wanted: dict[DeploymentName, plan.Wanted] = {

@@ -92,16 +92,19 @@ def serve_deployment(share: Share) -> dict[str, Any]:
 
 
 def serve_ingress(replicas: int) -> dict[str, Any]:
-    """The ingress. It takes in uploads and writes replies, which is little: no core is its own, so
-    there is always room for the new one before the old one goes.
+    """The ingress: one, or several on as many nodes, of which one may then be lost.
+
+    It takes in uploads and writes replies, which is little: no core is its own. Where it is alone
+    there is thus always room for the new one before the old one goes.
     """
+    placed = {"max_surge_percent": 100} if replicas == 1 else {"max_replicas_per_node": 1}
     return {
         "name": INGRESS,
         "num_replicas": replicas,
         "max_ongoing_requests": 1000,
         "max_queued_requests": 1000,
         "backpressure_config": {"status_code": 429, "retry_after_s": 1},
-        "max_surge_percent": 100,
         "graceful_shutdown_timeout_s": 60.0,
         "ray_actor_options": {"num_cpus": 0},
+        **placed,
     }
