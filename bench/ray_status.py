@@ -19,7 +19,7 @@ from immich_aio.services.cluster.share import APPLICATION
 PATIENCE = 80
 
 
-def main(arguments: Sequence[str]) -> None:
+def wait(arguments: Sequence[str]) -> None:
     """Return when it is so; the exit status is 1, with the reason, where it will not be."""
     nodes = int(arguments[0])
     ray.init(address="auto", log_to_driver=False, logging_level="warning")
@@ -36,4 +36,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    wait(sys.argv[1:])

@@ -124,9 +124,7 @@ def gateways(
         services = []
         for name, url in (("alone", alone.url), ("cluster", nodes.url)):
             settings = {**models, **GATEWAY, "MT_PHOTOS_API": url}
-            services.append(
-                stack.enter_context(running(folder / name, settings, roles="gateway"))
-            )
+            services.append(stack.enter_context(running(folder / name, settings, roles="gateway")))
         yield services[0], services[1]
 
 
@@ -238,11 +236,7 @@ async def test_a_node_that_is_lost_costs_no_job_and_changes_no_answer(
     replies, _ = await asyncio.gather(
         asyncio.gather(*(one(number) for number in range(JOBS))), lose_a_node()
     )
-    import shutil
-    shutil.rmtree("/tmp/rt/logs", ignore_errors=True)
-    shutil.copytree(nodes.folder / "session_latest/logs", "/tmp/rt/logs", ignore_dangling_symlinks=True)
-    shutil.copy(gateways[1].log_file, "/tmp/rt/gateway.log")
-    lost = [(number, reply.status, reply.body) for number, reply in enumerate(replies) if reply.status != 200]
+    lost = [(number, reply.body) for number, reply in enumerate(replies) if reply.status != 200]
     assert lost == []
     for number, reply in enumerate(replies):
         assert reply.json == answers[number % len(asked)]

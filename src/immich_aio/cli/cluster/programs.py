@@ -28,5 +28,11 @@ def require_ray() -> None:
 def become(module: str, arguments: Sequence[str]) -> NoReturn:
     """Go on as that program: signals, output and exit status are its own."""
     require_ray()
-    command = [sys.executable, "-m", module, *arguments]
-    os.execve(sys.executable, command, {**GUARDED, **os.environ, **QUIET})  # noqa: S606  # no shell is wanted
+    # -P: a folder that has a ray.py in it is no place to look for Ray.
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    os.execve(sys.executable, command, environment())  # noqa: S606  # no shell is wanted
+
+
+def environment() -> dict[str, str]:
+    """That in which they are started."""
+    return {**GUARDED, **os.environ, **QUIET}

@@ -17,7 +17,7 @@ from immich_aio.engines.protocol import EngineHealth
 from immich_aio.errors import OverloadedError, UnavailableError, UpstreamError
 from immich_aio.services.cluster.answer import Answer
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("ray.serve")  # what Serve keeps in the log of the replica
 
 TRIES = 4
 """An inference is nobody's loss when it is made twice. But a file that kills whoever reads it must
