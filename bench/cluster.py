@@ -2,9 +2,9 @@
 
     ./aio bench cluster [--rounds N] [--json]
 
-The plain service in one process beside one Ray node, side by side in one run: short texts for a CLIP
-model so small that it takes no time, which shows the overhead alone; and photos for the real OCR, a
-core a replica, by one replica and by two against as many workers of the plain service. Client,
+The plain service in one process beside one Ray node, in one run: short texts for a CLIP model so
+small that it takes no time, which shows the overhead alone; and photos for the real OCR, a core a
+replica, by one replica and by two against as many workers of the plain service. Client,
 services and all of Ray's own processes share the machine's cores.
 """
 

@@ -54,7 +54,7 @@ class Node:
 
 @dataclass
 class Cluster:
-    """A head, further nodes, where the application answers, and what all have in their environment."""
+    """A head, further nodes, where they answer, and what all have in their environment."""
 
     folder: Path
     address: str

@@ -1,4 +1,4 @@
-"""The AI service on two Ray nodes: the same answers as from one process, whatever becomes of a node.
+"""The AI service on two Ray nodes: the answers of one process, whatever becomes of a node.
 
 The nodes are real, each with processes of its own at its own loopback address. The tests follow on
 each other: the last one kills a node.
@@ -191,9 +191,8 @@ async def test_who_hangs_up_ends_the_work_at_the_replicas(nodes: Cluster) -> Non
     for task in asking:
         task.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
-    while await under_way(nodes):
-        await asyncio.sleep(0.1)  # between two looks: nobody tells when Ray's replicas are idle
-    assert logged(nodes, "ocr", "CALL read CANCELLED") > 0
+    while await under_way(nodes) or not logged(nodes, "ocr", "CALL read CANCELLED"):
+        assert logged(nodes, "ocr", "CALL read OK") - before < 8
     assert logged(nodes, "ocr", "CALL read OK") - before < 8
 
 

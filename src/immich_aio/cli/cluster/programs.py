@@ -14,8 +14,8 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 """Ray reports who uses it how, unless it is told not to when it is started."""
 
 GUARDED = {"RAY_AUTH_MODE": "token"}
-"""Whoever reaches a cluster can have it run anything, unless a token is asked for. Who wants that sets
-RAY_AUTH_MODE.
+"""Whoever reaches a cluster can have it run anything, unless a token is asked for: RAY_AUTH_MODE is
+for those who want it otherwise.
 """
 
 
