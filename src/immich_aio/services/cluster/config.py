@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from immich_aio.services.cluster.share import (
     APPLICATION,
     Share,
@@ -69,6 +67,8 @@ def serve_config(plan: ClusterPlan) -> dict[str, Any]:
 
 def as_yaml(plan: ClusterPlan) -> str:
     """The text of the file."""
+    import yaml  # noqa: PLC0415  # it comes with Ray, and the command line must start without
+
     body = yaml.safe_dump(serve_config(plan), sort_keys=False, allow_unicode=True)
     return f"{HEAD}\n{body}"
 
