@@ -120,6 +120,8 @@ def test_arguments_that_are_wrong_are_named() -> None:
         build({"engines": ["ocr", "search"]})
     with pytest.raises(BadInputError, match="OCR_SIDE"):
         build({"settings": {"OCR_SIDE": "wide"}})
+    with pytest.raises(BadInputError, match="no setting OCR_SIZE"):
+        build({"settings": {"OCR_SIZE": 960}})
 
 
 def test_a_cluster_that_everybody_can_reach_and_use_is_warned_of(

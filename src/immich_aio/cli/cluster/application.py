@@ -87,8 +87,15 @@ def make_faces(given: Given, room: Room) -> FaceFinder:
 
 
 def settings_of(given: Given) -> Settings:
-    """Those that were given, and the environment's of this node for all others."""
-    return Settings.load(None, {name.lower(): value for name, value in given.items()})
+    """Those that were given, and the environment's of this node for all others.
+
+    Raises BadInputError where one is wrong, or is none.
+    """
+    fields = {name.lower(): value for name, value in given.items()}
+    if unknown := fields.keys() - Settings.model_fields:
+        names = ", ".join(sorted(unknown)).upper()
+        raise BadInputError(f"There is no setting {names}; docs/settings.md has them all.")
+    return Settings.load(None, fields)
 
 
 def _settings_in(given: Given, room: Room) -> Settings:
