@@ -39,6 +39,12 @@ def file_request(path: str, key: str, file: bytes) -> bytes:
     return _request(path, body, f"api-key: {key}\r\n")
 
 
+def json_request(path: str, key: str, content: object) -> bytes:
+    """What MT-Photos sends for a text."""
+    lines = f"api-key: {key}\r\nContent-Type: application/json\r\n"
+    return _request(path, json.dumps(content).encode(), lines, form=False)
+
+
 def predict_request(entries: object, file: bytes) -> bytes:
     """What Immich sends for any task."""
     head = (
@@ -49,10 +55,10 @@ def predict_request(entries: object, file: bytes) -> bytes:
     return _request("/predict", head.encode() + file + f"\r\n--{BOUNDARY}--\r\n".encode())
 
 
-def _request(path: str, body: bytes, headers: str = "") -> bytes:
+def _request(path: str, body: bytes, headers: str = "", *, form: bool = True) -> bytes:
+    kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n" if form else ""
     lines = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Length: {len(body)}\r\n"
-        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: bench\r\n{headers}Content-Length: {len(body)}\r\n{kind}\r\n"
     )
     return lines.encode() + body
 

@@ -206,7 +206,7 @@ BLOCKED = """
 import runpy, sys
 
 class Blocked:
-    names = {"cv2", "onnx", "onnxruntime", "openvino", "rapidocr"}
+    names = {"cv2", "onnx", "onnxruntime", "openvino", "rapidocr", "ray", "yaml"}
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in self.names:

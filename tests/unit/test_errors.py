@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -43,3 +44,16 @@ def test_no_kind_stands_in_the_table_for_nothing() -> None:
 def test_an_overloaded_service_says_when_to_come_back() -> None:
     assert OverloadedError().retry_after >= 1
     assert OverloadedError(retry_after=7).retry_after == 7
+
+
+@pytest.mark.parametrize("error", family(AioError))
+def test_every_error_crosses_to_another_process_as_itself(error: type[AioError]) -> None:
+    sent = error("Said otherwise.")
+    came = pickle.loads(pickle.dumps(sent))  # noqa: S301  # our own
+    assert type(came) is error
+    assert (came.message, vars(came)) == (sent.message, vars(sent))
+
+
+def test_when_to_come_back_crosses_with_it() -> None:
+    came = pickle.loads(pickle.dumps(OverloadedError(retry_after=7)))  # noqa: S301  # our own
+    assert came.retry_after == 7

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from immich_aio.cli import backfill, bench, doctor, index, models, ocr, sandbox, search, serve
+from immich_aio.cli import (
+    backfill,
+    bench,
+    cluster,
+    doctor,
+    index,
+    models,
+    ocr,
+    sandbox,
+    search,
+    serve,
+)
 
 app = typer.Typer(
     name="immich-aio",
@@ -19,6 +30,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(index.app, name="index")
 app.command("search")(search.search)
 app.add_typer(backfill.app, name="backfill")
+app.add_typer(cluster.app, name="cluster")
 app.command("sandbox")(sandbox.sandbox)
 app.command("doctor")(doctor.doctor)
 app.command(

@@ -23,7 +23,7 @@ from immich_aio.services.http.serving import Listener
 from immich_aio.settings import WELL_KNOWN_KEY, Settings
 
 if TYPE_CHECKING:  # a gateway alone must start without what it imports
-    from immich_aio.services.ai.service import Engines
+    from immich_aio.services.ai.service import AiServiceConfig, Engines
 
 DEFAULT_CLIP_MODEL = "ViT-B-16"
 """What mt-photos-ai answers with where nothing is set."""
@@ -65,8 +65,8 @@ def model_fetcher(settings: Settings) -> ModelFetcher:
     return ModelFetcher(model_folder(settings), settings.sources, allowed=settings.model_download)
 
 
-def clip_engine(settings: Settings, fetcher: ModelFetcher) -> ClipEncoder:
-    """The CLIP engine of this process; its model need not be here yet.
+def clip_engine(settings: Settings, fetcher: ModelFetcher, cores: int | None = None) -> ClipEncoder:
+    """The CLIP engine of this process, on so many cores, or all; its model need not be here yet.
 
     Raises UnavailableError where nothing can run it.
     """
@@ -80,7 +80,7 @@ def clip_engine(settings: Settings, fetcher: ModelFetcher) -> ClipEncoder:
         ) from None
 
     choice = clip_choice(
-        settings.clip_runtime, settings.device, settings.clip_precision, usable_cores()
+        settings.clip_runtime, settings.device, settings.clip_precision, cores or usable_cores()
     )
     folder = model_folder(settings)
     name = folder.name_of(settings.clip_model or DEFAULT_CLIP_MODEL)
@@ -238,16 +238,21 @@ def _engines(settings: Settings, models: ModelFetcher, packs: PackFetcher) -> En
     return Engines(ocr, clip, faces, tuple(at_start))
 
 
-def _ai_listener(settings: Settings, engines: Engines) -> Listener:
-    from immich_aio.services.ai.app import create_app  # noqa: PLC0415
+def ai_service_config(settings: Settings) -> AiServiceConfig:
+    """How the AI service is served."""
     from immich_aio.services.ai.service import AiServiceConfig  # noqa: PLC0415
 
     key = settings.api_auth_key.get_secret_value()
-    config = AiServiceConfig(
+    return AiServiceConfig(
         key,
         key != WELL_KNOWN_KEY,
         settings.image_limits.max_bytes,
         settings.detection_thresh,
     )
-    app = create_app(config, engines)
+
+
+def _ai_listener(settings: Settings, engines: Engines) -> Listener:
+    from immich_aio.services.ai.app import create_app  # noqa: PLC0415
+
+    app = create_app(ai_service_config(settings), engines)
     return Listener("AI service", app, settings.host, settings.http_port, "HTTP_PORT")

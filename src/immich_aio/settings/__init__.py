@@ -6,9 +6,10 @@ there is one. The composition root builds one ``Settings`` from the environment 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -210,10 +211,15 @@ class Settings(GatewaySettings, FaceSettings, SearchSettings, CompanionSettings)
         return init_settings, files, env_settings, dotenv_settings, file_secret_settings
 
     @classmethod
-    def load(cls, env_file: Path | None = Path(".env")) -> Self:
-        """From the environment and the file. Raises BadInputError naming each bad variable."""
+    def load(
+        cls, env_file: Path | None = Path(".env"), given: Mapping[str, Any] | None = None
+    ) -> Self:
+        """From the environment and the files; what is ``given``, by field, goes before all.
+
+        Raises BadInputError naming each bad variable.
+        """
         try:
-            return cls(_env_file=env_file)
+            return cls(_env_file=env_file, **(given or {}))
         except ValidationError as error:
             lines = [
                 _fault(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors()
