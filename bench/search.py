@@ -58,6 +58,9 @@ SELECT asset.id FROM asset INNER JOIN smart_search ON asset.id = smart_search."a
 WHERE asset.visibility = 'timeline' AND asset."ownerId" = any(%(users)s)
   AND asset."deletedAt" IS NULL
 ORDER BY smart_search.embedding <=> %(vector)s::vector"""
+SIZES = """
+SELECT pg_database_size(current_database()) AS database,
+  pg_table_size('smart_search') AS vectors, pg_relation_size('clip_index') AS vector_index"""
 Vector = NDArray[np.float64]
 
 
@@ -70,6 +73,7 @@ class Library:
     user_id: UUID
     sync_per_s: float
     index_mb: float
+    sizes_mb: dict[str, float]
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -156,7 +160,10 @@ async def _index(database: Database, user_id: UUID, assets: int) -> Library:
     took = time.monotonic() - began
     status = await index_status(database)
     assert status is not None
-    return Library(database, tables, user_id, assets / took, status.bytes / 1e6)
+    sizes = await database.row(SIZES)
+    assert sizes is not None
+    sizes_mb = {name: int(size) / 1e6 for name, size in sizes.items()}
+    return Library(database, tables, user_id, assets / took, status.bytes / 1e6, sizes_mb)
 
 
 class _Bench:
