@@ -35,10 +35,11 @@ from rich.table import Table
 
 from bench.soak_events import Events, Plan
 from bench.soak_load import Load, Pace
+from bench.soak_parts import LONG, ROLES, SHORT, Scale
 from bench.soak_people import People
 from bench.soak_plot import write_plot
 from bench.soak_record import QUARTERS, TOLD, Record, percentile
-from bench.soak_stand import LONG, ROLES, SHORT, Scale, Stand, standing
+from bench.soak_stand import Stand, standing
 from bench.soak_watch import Watch
 from immich_aio.engines.cores import cpu_name, usable_cores
 

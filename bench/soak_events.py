@@ -12,12 +12,17 @@ from dataclasses import dataclass
 
 from bench.product import HOST
 from bench.soak_load import Pace
+from bench.soak_parts import COMPANION, OTHER, STEADY
+from bench.soak_people import FOUND
 from bench.soak_record import QUARTERS, Record
-from bench.soak_stand import COMPANION, OTHER, STEADY, Server, Stand, restarted, until
+from bench.soak_server import Server
+from bench.soak_stand import Stand, restarted, until
 from bench.soak_watch import Watch
 
 ROUND = 450.0
 """Seconds that a round takes at least, where the soak is long enough for one in every quarter."""
+SLACK = 120.0
+"""Seconds by which unloading may be late where others use the machine."""
 AWAY = 1.0
 """Seconds for which AI 2 is away at least when it is restarted."""
 
@@ -113,8 +118,8 @@ class Events:
         self._record.happened("rest, models unloaded")
         self._pace.going.clear()
         try:
-            await until(self._nobody_is_busy, "everybody rests")
-            limit = self._stand.scale.idle_seconds + 30
+            await until(self._nobody_is_busy, "everybody rests", FOUND)
+            limit = self._stand.scale.idle_seconds + SLACK
             for role in (STEADY, OTHER):
                 await until(lambda at=role: self._watch.unloaded(at), f"{role} unloads", limit)  # type: ignore[misc]
                 self._record.unloads += 1

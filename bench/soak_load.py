@@ -23,8 +23,9 @@ from PIL import Image
 
 from bench.clip_samples import QUERIES
 from bench.face_samples import DrawnFace, picture, picture_file
+from bench.soak_parts import GATEWAY, PHOTOS
 from bench.soak_record import Record
-from bench.soak_stand import GATEWAY, PHOTOS, Stand
+from bench.soak_stand import Stand
 from immich_aio.services.sandbox.sample_library import SAMPLES
 
 PATIENCE = 900.0

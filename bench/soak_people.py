@@ -15,12 +15,11 @@ import psycopg
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.soak_load import Pace
+from bench.soak_parts import COMPANION
 from bench.soak_record import Record
-from bench.soak_stand import COMPANION, Stand, until
+from bench.soak_stand import Stand, until
 
-PATIENCE = 15.0
-"""Seconds that a person waits for a search: as long as gateway and companion together may take."""
-FOUND = 120.0
+FOUND = 600.0
 """Seconds in which a change of the library must be found."""
 LOOK = 0.5
 """Seconds between two looks whether it is."""
@@ -58,6 +57,7 @@ class People:
         self._seed = seed
         self._url = f"{stand[COMPANION].url}/api"
         self._headers = {"x-api-key": stand.known["api_key"]}
+        self._limit = aiohttp.ClientTimeout(stand.scale.patience)
         self._thumbnails: dict[str, bytes] = {}
         self._uploaded = 0
 
@@ -151,8 +151,9 @@ class People:
 
     async def _thumbnail(self, asset: str) -> bytes:
         url = f"{self._url}/assets/{asset}/thumbnail"
-        limit = aiohttp.ClientTimeout(PATIENCE)
-        async with self._stand.session.get(url, headers=self._headers, timeout=limit) as response:
+        async with self._stand.session.get(
+            url, headers=self._headers, timeout=self._limit
+        ) as response:
             response.raise_for_status()
             return await response.read()
 
@@ -163,7 +164,7 @@ class People:
             self._url + path,
             data=form,
             headers=self._headers | kind,
-            timeout=aiohttp.ClientTimeout(PATIENCE),
+            timeout=self._limit,
         ) as response:
             if response.status >= 400:
                 told = (await response.text())[:300]

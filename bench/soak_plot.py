@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from bench.soak_parts import ROLES
 from bench.soak_record import QUARTERS, Record, percentile
-from bench.soak_stand import ROLES
 
 WIDTH, LEFT, RIGHT = 960, 64, 150
 TOP, HEIGHT, GAP = 56, 220, 70

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from bench.soak_stand import ROLES
+from bench.soak_parts import ROLES
 
 QUARTERS = 4
 TOLD = 20

@@ -16,8 +16,9 @@ from collections import Counter
 
 import aiohttp
 
+from bench.soak_parts import COMPANION, GATEWAY, OTHER, ROLES, SANDBOX, STEADY
 from bench.soak_record import Record, Sample, percentile
-from bench.soak_stand import COMPANION, GATEWAY, OTHER, ROLES, SANDBOX, STEADY, Stand
+from bench.soak_stand import Stand
 
 MINUTE = 60.0
 TRACEBACK = 3000
