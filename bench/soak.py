@@ -25,6 +25,7 @@ import argparse
 import asyncio
 import json
 import math
+import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -123,6 +124,9 @@ def main(arguments: Sequence[str]) -> None:
 
 async def soaked(folder: Path, seconds: float, scale: Scale, seed: int) -> Outcome:
     """Run it all in an empty folder."""
+    told = asyncio.current_task()
+    assert told is not None  # whatever is async runs in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.cancel)  # and stop all
     async with standing(folder, scale) as stand:
         return await _run(stand, seconds, seed)
 

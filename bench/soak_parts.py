@@ -61,7 +61,7 @@ class Scale:
 LONG = Scale(
     photos=len(PHOTOS),
     small_models=False,
-    idle_seconds=30,
+    idle_seconds=60,
     timeout=45,
     query_wait=60,
     companion_timeout=5,
