@@ -64,14 +64,15 @@ LONG = Scale(
     idle_seconds=60,
     timeout=45,
     query_wait=60,
-    companion_timeout=5,
+    companion_timeout=30,
     hung_seconds=60,
     pace=1,
     every=5,
 )
-"""A backend has less time than by default, and hangs longer. Text queries may wait longer than by
-default: where others use the machine, models that were unloaded take more than ten seconds to load,
-and it is not measured here how patient a person is.
+"""A backend has less time than by default, and hangs longer. Text queries and searches have more:
+where others use the machine, models that were unloaded may take more than ten seconds to load, and
+a search more than five, for which by default Immich would answer in its own way. How patient people
+are is not what is measured here.
 """
 
 SHORT = Scale(

@@ -45,8 +45,8 @@ class Watch:
             began = time.monotonic()
             await self.look()
             if self._record.now >= self._told + MINUTE:
-                print(self._line(), flush=True)
-                self._told += MINUTE
+                self._tell()
+                self._told = self._record.now
             await asyncio.sleep(max(0.0, self._stand.scale.every - (time.monotonic() - began)))
 
     async def look(self) -> None:
@@ -101,6 +101,13 @@ class Watch:
         assert isinstance(waiting, dict)  # of the gateway's own
         held = {name: waiting[name] for name in ("memory_bytes", "disk_bytes") if waiting[name]}
         return str(held) if held else ""
+
+    def _tell(self) -> None:
+        """Print how the last minute was, and what went wrong in it."""
+        print(self._line(), flush=True)
+        for at, what in sorted([*self._record.lost, *self._record.wrong]):
+            if self._told <= at:
+                print(f"at {at / MINUTE:.2f} min: {what}", flush=True)
 
     def _line(self) -> str:
         record = self._record
