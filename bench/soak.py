@@ -111,7 +111,10 @@ def main(arguments: Sequence[str]) -> None:
     print(f"{cpu_name()}, {usable_cores()} cores", flush=True)
     scale = SHORT if options.small else LONG
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        outcome = asyncio.run(soaked(Path(folder), options.minutes * 60, scale, options.seed))
+        try:
+            outcome = asyncio.run(soaked(Path(folder), options.minutes * 60, scale, options.seed))
+        except asyncio.CancelledError:  # SIGTERM has come
+            raise SystemExit(143) from None
     _show(outcome)
     write_plot(outcome.record, options.plot)
     print(f"plot: {options.plot.absolute()}")
