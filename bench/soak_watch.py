@@ -69,7 +69,7 @@ class Watch:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             text = await self._stand.metrics(role)
             life = f"{role} {self._lives[role]}"
-            self._record.errors[life] = sum(int(float(one)) for one in _COUNT.findall(text))
+            self._record.errors[life] = server_errors(text)
             if role == COMPANION:
                 self.searches = {name: int(float(one)) for name, one in _SEARCH.findall(text)}
 
@@ -120,6 +120,11 @@ class Watch:
             parts.append(f"{kind} {percentile(times, 0.5):.0f}/{percentile(times, 0.95):.0f}")
         counts = (len(record.lost), len(record.wrong), record.own_errors)
         return " · ".join([*parts, "lost {} wrong {} 5xx {}".format(*counts)])
+
+
+def server_errors(metrics: str) -> int:
+    """How many 5xx a server says it has given."""
+    return sum(int(float(one)) for one in _COUNT.findall(metrics))
 
 
 def _short(role: str) -> str:
