@@ -82,7 +82,7 @@ SHORT = Scale(
     timeout=60,
     query_wait=60,
     companion_timeout=30,
-    hung_seconds=5,
+    hung_seconds=4,
     pace=0.25,
     every=1,
 )
