@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from immich_aio.engines.memory import trim_memory
+from immich_aio.engines.memory import return_free_pages, trim_memory
 
 Value = TypeVar("Value")
 
@@ -87,6 +87,8 @@ class Lifecycle(Generic[Value]):
                 self._leases = int(value is not None)
                 generation = self._generation
                 self._changed.notify_all()
+        # What loading took for a moment lies between what stays, and glibc would keep it.
+        return_free_pages()
         self._start_watching(generation)
         return value, generation
 

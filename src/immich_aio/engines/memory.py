@@ -11,8 +11,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as in glibc's malloc.h
 
 
 def trim_memory() -> None:
-    """Free what Python holds in cycles, and have glibc return its free pages to the system."""
+    """Free what Python holds in cycles, and return free pages to the system."""
     gc.collect()
+    return_free_pages()
+
+
+def return_free_pages() -> None:
+    """Have glibc return its free pages to the system. Other threads run meanwhile."""
     if sys.platform != "linux":
         return
     try:

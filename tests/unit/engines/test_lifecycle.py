@@ -7,7 +7,10 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import psutil
 import pytest
+from numpy.typing import NDArray
 
 from immich_aio.engines.lifecycle import Lifecycle
 
@@ -143,3 +146,25 @@ def test_release_waits_for_a_load_under_way() -> None:
         releasing.result(PATIENCE)
     assert not lifecycle.loaded
     assert loader.in_memory() == 0
+
+
+# ---- Memory
+
+PIECE, PIECES, KEPT = 64 * 1024, 4000, 100
+"""Bytes, and how many of them loading takes; every so manieth stays."""
+
+
+def resident() -> int:
+    return psutil.Process().memory_info().rss
+
+
+def test_what_loading_took_for_a_moment_is_given_back_to_the_system() -> None:
+    """Also where what stays lies in between, as it does when several models load at once."""
+
+    def load() -> list[NDArray[np.uint8]]:
+        return [np.ones(PIECE, np.uint8) for _ in range(PIECES)][::KEPT]
+
+    before = resident()
+    with Lifecycle("a model", load, idle_seconds=0).lease() as model:
+        assert len(model) == PIECES / KEPT
+        assert resident() - before < PIECE * PIECES / 4
