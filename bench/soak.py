@@ -5,10 +5,9 @@
 Gateway, two AI services, the companion and a sandbox, all real processes. Immich's requests come
 to the gateway (OCR, CLIP, faces, all in one, text queries, broken files, callers who hang up),
 people's to the companion (searches, thumbnails, uploads that are found, corrected, read again and
-deleted).
-Meanwhile one AI service is killed, hangs and is replaced, the text index is rebuilt, and now and
-then nobody asks until the models are unloaded. The load is a few requests a second, paced, so that
-the machine is not full: a fault must show as a fault and not as a queue.
+deleted). Meanwhile one AI service is killed, hangs and is replaced, the text index is rebuilt, and
+now and then nobody asks until the models are unloaded. The load is a few requests a second, paced,
+so that the machine is not full: a fault must show as a fault and not as a queue.
 
 Lost is what got no answer within fifteen minutes, or one that is none; wrong is another answer than
 the known one. Memory is the sum of resident memory over our five processes, every few seconds, the
