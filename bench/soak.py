@@ -126,11 +126,21 @@ def main(arguments: Sequence[str]) -> None:
 
 async def soaked(folder: Path, seconds: float, scale: Scale, seed: int) -> Outcome:
     """Run it all in an empty folder."""
-    told = asyncio.current_task()
-    assert told is not None  # whatever is async runs in one
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.cancel)  # and stop all
+    _end_when_told()
     async with standing(folder, scale) as stand:
         return await _run(stand, seconds, seed)
+
+
+def _end_when_told() -> None:
+    """Have SIGTERM stop all servers before this ends; that it comes again does not stop that."""
+    task = asyncio.current_task()
+    assert task is not None  # whatever is async runs in one
+
+    def end() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
 
 
 async def _run(stand: Stand, seconds: float, seed: int) -> Outcome:
