@@ -62,6 +62,8 @@ class Cost:
     """What one photo took, by round: seconds of CPU, and photos a second."""
 
     replica: list[float] = field(default_factory=list)
+    both_busy: list[float] = field(default_factory=list)
+    """At a replica while the other works too."""
     gateway: list[float] = field(default_factory=list)
     client: list[float] = field(default_factory=list)
     rate_one: list[float] = field(default_factory=list)
@@ -115,7 +117,10 @@ async def _once(stand: Stand, work: Work, cost: Cost) -> None:
     cost.replica.append(spent[0])
     cost.gateway.append(spent[1])
     cost.client.append((time.process_time() - own) / work.count)
+    used = [_cpu(one) for one in stand.replicas]
     cost.rate_two.append(await _rate(work, stand.before_two))
+    both = [_cpu(one) - old for one, old in zip(stand.replicas, used, strict=True)]
+    cost.both_busy.append(sum(both) / work.count)
 
 
 async def _rate(work: Work, gateway: Product) -> float:
@@ -128,15 +133,23 @@ def _told(
     work: Work, cost: Cost, before: Mapping[str, float], after: Mapping[str, float]
 ) -> dict[str, object]:
     """Print what was found and what the model says of it."""
-    replica, gateway, client, one, two = (
+    replica, both, gateway, client, one, two = (
         statistics.median(each)
-        for each in (cost.replica, cost.gateway, cost.client, cost.rate_one, cost.rate_two)
+        for each in (
+            cost.replica,
+            cost.both_busy,
+            cost.gateway,
+            cost.client,
+            cost.rate_one,
+            cost.rate_two,
+        )
     )
     predicted = min(2 / replica, usable_cores() / (replica + gateway + client))
     print(
-        f"{work.name}: CPU of one: replica {replica * 1e3:.1f} ms, gateway {gateway * 1e3:.2f} ms, "
-        f"client {client * 1e3:.2f} ms; one replica {one:.2f}/s (model {1 / replica:.2f}), two "
-        f"{two:.2f}/s (model {predicted:.2f}, {two / predicted - 1:+.0%})",
+        f"{work.name}: CPU of one: replica {replica * 1e3:.1f} ms ({both * 1e3:.1f} while the "
+        f"other works), gateway {gateway * 1e3:.2f} ms, client {client * 1e3:.2f} ms; one replica "
+        f"{one:.2f}/s (model {1 / replica:.2f}), two {two:.2f}/s (model {predicted:.2f}, "
+        f"{two / predicted - 1:+.0%})",
         flush=True,
     )
     grown = {stage: after[stage] - before.get(stage, 0.0) for stage in after}
@@ -145,6 +158,7 @@ def _told(
     print("  where a request's time went: " + ", ".join(f"{k} {v:.0%}" for k, v in shares.items()))
     return {
         "replica_ms": round(replica * 1e3, 2),
+        "replica_ms_both_busy": round(both * 1e3, 2),
         "gateway_ms": round(gateway * 1e3, 2),
         "rate_one": round(one, 2),
         "rate_two": round(two, 2),
