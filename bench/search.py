@@ -114,6 +114,8 @@ async def _measure(assets: int, folder: Path | None) -> dict[str, float]:
         f"{figures['ratio_index_p50']}, recall@100 {figures['recall100']}, index "
         f"{figures['index_mb']} MB, {figures['sync_per_s']} assets/s taken over"
     )
+    sizes = ", ".join(f"{name} {size:.0f} MB" for name, size in library.sizes_mb.items())
+    print(f"in the database: {sizes}")
     return figures
 
 
