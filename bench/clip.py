@@ -99,7 +99,12 @@ async def _measure(folder: Path, rounds: int) -> dict[str, object]:
     files = [picture_file(number, 1440, 1080, kind="JPEG") for number in range(FILES)]
     for number, file in enumerate(files):
         (images / f"{number:03}.jpg").write_bytes(file)
-    settings = {"CLIP_MODEL": MODEL, "CLIP_DOWNLOAD_ROOT": str(models), "MODEL_DOWNLOAD": "off"}
+    settings = {
+        "CLIP_MODEL": MODEL,
+        "CLIP_DOWNLOAD_ROOT": str(models),
+        "MODEL_DOWNLOAD": "off",
+        "TEXT_CACHE": "0",  # the same queries come again
+    }
     with baseline(checkpoint, images) as theirs:
         figures = _towers(theirs, checkpoint, files, rounds)
         trim_memory()
