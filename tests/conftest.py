@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,13 @@ def clean_environment() -> Iterator[None]:
         environment.setenv("MODELSCOPE_ENDPOINT", NO_HUB)
         environment.setenv("GITHUB_ENDPOINT", NO_HUB)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard() -> None:
+    """A shell that starts the tests in the background has all that they start ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  # whoever else may write there
