@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import time
 from collections import deque
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
+import aiohappyeyeballs
+
 from immich_aio.errors import UnreachableError
 from immich_aio.upstream.connection import Connection
 
 CONNECT_SECONDS = 5.0
+NEXT_ADDRESS = 0.25
+"""Seconds after which the next of a name's addresses is tried as well (RFC 8305)."""
 MAX_IDLE = 256
 """Connections that may rest; more were only needed for a moment."""
 
@@ -48,8 +53,15 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
+                places = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                reached = await aiohappyeyeballs.start_connection(
+                    places, happy_eyeballs_delay=NEXT_ADDRESS
+                )
                 _, made = await loop.create_connection(
-                    lambda: Connection(self._free), self._host, self._port, ssl=self._context()
+                    lambda: Connection(self._free),
+                    sock=reached,
+                    ssl=self._context(),
+                    server_hostname=self._host if self._is_tls else None,
                 )
         except TimeoutError:
             raise UnreachableError(
