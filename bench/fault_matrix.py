@@ -26,8 +26,8 @@ import aiohttp
 import psutil
 from PIL import Image
 
-from bench.product import free_port
 from bench.stand_ins import SIZE, number_of, text_of, vector_of
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 JOBS = 500
 BEFORE = 100

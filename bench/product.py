@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 HOST = "127.0.0.1"
 
@@ -73,13 +74,6 @@ def _first_sign(product: Product, roles: str) -> str:
     if "gateway" in roles:
         return f"{product.gateway}/ping"
     return f"{product.ai}/ping" if "ai" in roles.split(",") else f"{product.companion}/aio/health"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(url: str, child: subprocess.Popen[bytes], seconds: float = 60) -> None:

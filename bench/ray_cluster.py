@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.product import free_port
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 OBJECT_STORE = 100_000_000
 """Bytes of shared memory a node: an upload takes part of it while it is on its way."""

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from bench.checkpoints import write_random_checkpoint
 from bench.face_networks import write_pack
-from bench.product import HOST, free_port
+from bench.product import HOST
 from bench.soak_server import Server
 from immich_aio.engines.clip.architecture import OFFICIAL
+from immich_aio.services.sandbox.embedded.free_port import free_port
 from immich_aio.services.sandbox.sample_library import SAMPLES
 from immich_aio.services.sandbox.smart_model import CHECKPOINT
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from deploy.check import images, secret_files
 from deploy.check.compose import DEPLOY, Model
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 PORTS = {
     "ai": (8060, "HTTP_PORT"),
@@ -117,9 +117,7 @@ class Stack:
 
     def _port(self, name: str) -> int:
         if name not in self.ports:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.ports[name] = probe.getsockname()[1]
+            self.ports[name] = free_port()
         return self.ports[name]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 RECEIPT = SAMPLES / "receipt.jpg"
@@ -107,10 +108,3 @@ def _wait_for(service: Service, url: str) -> None:
             return
         time.sleep(0.05)  # between two tries: nobody tells another process when it is ready
     raise AssertionError(f"{url} did not answer:\n{service.log()}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

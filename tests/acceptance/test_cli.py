@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from immich_aio.cli.serve import _announce
+from immich_aio.services.sandbox.embedded.free_port import free_port
 from immich_aio.settings import Settings
-from tests.acceptance.product import RECEIPT, SAMPLES, free_port, run
+from tests.acceptance.product import RECEIPT, SAMPLES, run
 from tests.acceptance.test_services import BLOCKED
 from tests.integration.upstream.servers import SIZE
 

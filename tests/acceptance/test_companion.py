@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 import socketio
 
 from immich_aio.services.companion.html import SCRIPT
+from immich_aio.services.sandbox.embedded.free_port import free_port
 from tests.acceptance.product import running
 from tests.acceptance.sandboxes import Sandbox
 from tests.integration.services.companion.wires import (
@@ -136,9 +136,7 @@ async def test_it_serves_without_immich_and_from_the_moment_that_immich_is_there
         while await head_of(one):
             await one.say(reply(b"hello"))
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"IMMICH_URL": f"http://127.0.0.1:{port}"}
     with running(tmp_path / "empty", settings, roles="companion") as service:
         url = service.companion_url.rstrip("/")

@@ -291,7 +291,7 @@ class TestWhenImmichsServerFails:
         assert f"IMMICH_API at {NO_SUCH_SERVER} cannot be reached" in reply.json["detail"]
 
     async def test_it_is_slow_and_that_is_a_504(self, entries: object) -> None:
-        async with immich_ml(held=True) as server, gateway(immich=server, timeout=0.2) as url:
+        async with immich_ml(held=True) as server, gateway(immich=server, timeout=1) as url:
             reply = await predict(url, entries, image=PHOTO)
         assert reply.status == 504
         assert "UPSTREAM_TIMEOUT" in reply.json["detail"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -17,13 +16,8 @@ from starlette.routing import Route
 
 from immich_aio.errors import BadInputError
 from immich_aio.services.http.serving import Listener, serve
+from immich_aio.services.sandbox.embedded.free_port import free_port
 from tests.integration.services.live import ask
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class App:
@@ -44,6 +38,12 @@ class App:
         app = Starlette(routes=[Route("/", self._answer)])
         setting = f"{self._name.upper()}_PORT"
         return Listener(self._name, app, host, self.port if port is None else port, setting)
+
+
+def tell_ourselves(number: signal.Signals) -> None:
+    """A signal to this process, which must be heard: else it would end the tests themselves."""
+    assert callable(signal.getsignal(number))
+    signal.raise_signal(number)
 
 
 async def nobody_listens(port: int) -> None:
@@ -69,7 +69,7 @@ async def test_one_signal_ends_all_after_the_requests_that_run() -> None:
     replies = [asyncio.create_task(ask(f"http://127.0.0.1:{app.port}/")) for app in apps]
     for app in apps:
         await app.asked.wait()
-    os.kill(os.getpid(), signal.SIGTERM)
+    tell_ourselves(signal.SIGTERM)
     for app in apps:
         await nobody_listens(app.port)
         app.let_go.set()
@@ -82,7 +82,7 @@ async def test_the_signals_are_given_back_afterwards() -> None:
     serving = asyncio.create_task(serve([App("one").listener()], log_level="info"))
     await asyncio.sleep(0)
     assert signal.getsignal(signal.SIGTERM) != before[0]
-    os.kill(os.getpid(), signal.SIGINT)
+    tell_ourselves(signal.SIGINT)
     await serving
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 

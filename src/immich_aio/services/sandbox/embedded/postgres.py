@@ -21,7 +21,8 @@ import psycopg
 
 from immich_aio.errors import UnavailableError
 from immich_aio.services.sandbox.embedded import account
-from immich_aio.services.sandbox.embedded.supervised import Command, Supervised, free_port
+from immich_aio.services.sandbox.embedded.free_port import free_port
+from immich_aio.services.sandbox.embedded.supervised import Command, Supervised
 
 USER = "postgres"
 LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8")

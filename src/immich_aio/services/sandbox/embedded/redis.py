@@ -15,7 +15,8 @@ import redis.asyncio
 import redis.exceptions
 
 from immich_aio.errors import UnavailableError
-from immich_aio.services.sandbox.embedded.supervised import Command, Supervised, free_port
+from immich_aio.services.sandbox.embedded.free_port import free_port
+from immich_aio.services.sandbox.embedded.supervised import Command, Supervised
 
 NAMES = ("valkey-server", "redis-server")
 

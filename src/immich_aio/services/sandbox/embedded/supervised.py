@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,10 +79,3 @@ class Supervised:
             said = self.log.read_text("utf-8", "replace")[-TAIL:].strip()
             return UnavailableError(f"{self.command.name} did not start; it said:\n{said}")
         return UnavailableError(f"{self.command.name} did not start.")
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
