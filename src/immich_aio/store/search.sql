@@ -1,8 +1,11 @@
 -- What a search sets for its transaction.
 
 -- name: for_texts
--- The planner does not know that to read all grams of a table is slow.
-SET LOCAL enable_seqscan = off
+-- The planner does not know that to read all grams of a table is slow. Many texts may be shared by
+-- two processes, where the server's own settings allow it; what they hand on are a few each.
+SELECT set_config('enable_seqscan', 'off', true), set_config('parallel_tuple_cost', '0', true),
+  set_config('max_parallel_workers_per_gather',
+    least(current_setting('max_parallel_workers_per_gather')::int, 1)::text, true)
 
 -- name: for_hnsw
 -- The order must come from the index, page after page: a plan that sorts is another order.

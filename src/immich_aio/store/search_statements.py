@@ -53,6 +53,8 @@ class Statements:
         slots: dict[str, LiteralString] = {
             "selection": self.selection.sql,
             "texts": self._texts("true"),
+            "texts_with_copy": self._texts(_SQL["with_copy"]),
+            "texts_without_copy": self._texts(_SQL["without_copy"]),
             "texts_of_asset": self._texts('d."assetId" = asset.id'),
             "texts_of_newest": self._texts('d."assetId" = newest.id'),
             "texts_of_vector": self._texts('d."assetId" = smart_search."assetId"'),

@@ -14,15 +14,18 @@ SELECT count(*) FROM (SELECT FROM asset {selection} LIMIT :limit) counted
 SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
   found.text_score, found.every
 FROM (
-  SELECT "assetId", text_score, every, :text_weight * text_score
-    + coalesce(nullif(CASE WHEN vector_dims(d.embedding) = :dimensions
-      THEN 1 - (d.embedding <=> :rounded::{copy_type})
-      ELSE (
-        SELECT 1 - (smart_search.embedding <=> :embedding::vector)
-        FROM smart_search WHERE smart_search."assetId" = d."assetId"
-      ) END, 'NaN'), 0) AS score
-  FROM {texts} d
-  ORDER BY score DESC, "assetId" LIMIT :first
+  (
+    SELECT "assetId", text_score, every, :text_weight * text_score
+      + coalesce(nullif(1 - (d.embedding <=> :rounded::{copy_type}), 'NaN'), 0) AS score
+    FROM {texts_with_copy} d
+    ORDER BY score DESC, "assetId" LIMIT :first
+  ) UNION ALL (
+    SELECT d."assetId", text_score, every, :text_weight * text_score
+      + coalesce(nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN'), 0) AS score
+    FROM {texts_without_copy} d
+    LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
+    ORDER BY score DESC, d."assetId" LIMIT :first
+  )
 ) found JOIN asset ON asset.id = found."assetId"
 LEFT JOIN smart_search ON smart_search."assetId" = found."assetId" {selection}
 ORDER BY found.score DESC, asset.id LIMIT :limit
@@ -95,6 +98,14 @@ LIMIT :limit
 -- name: rest_without_text
 (smart_search.embedding IS NOT NULL AND text.text_score IS NULL
   AND asset.id <> ALL(:found_ids::uuid[]))
+
+-- name: with_copy
+-- (Written so that no index is taken for it: it holds for almost all.)
+vector_dims(d.embedding) IS NOT DISTINCT FROM :dimensions
+
+-- name: without_copy
+(vector_dims(d.embedding) IS NULL OR vector_dims(d.embedding) < :dimensions
+  OR vector_dims(d.embedding) > :dimensions)
 
 -- name: no_texts
 (SELECT NULL::float8 AS text_score, false AS every WHERE false)

@@ -77,6 +77,9 @@ ALTER TABLE immich_aio.document_new ADD CONSTRAINT document_new_pkey PRIMARY KEY
 CREATE INDEX document_new_grams_idx ON immich_aio.document_new USING gin (grams)
 WITH (fastupdate = off)
 
+-- name: dimensions_of_new
+CREATE INDEX document_new_dimensions_idx ON immich_aio.document_new ((vector_dims(embedding)))
+
 -- name: analyze_new
 ANALYZE immich_aio.document_new
 
@@ -91,6 +94,9 @@ ALTER INDEX immich_aio.document_new_pkey RENAME TO document_pkey
 
 -- name: take_over_grams
 ALTER INDEX immich_aio.document_new_grams_idx RENAME TO document_grams_idx
+
+-- name: take_over_dimensions
+ALTER INDEX immich_aio.document_new_dimensions_idx RENAME TO document_dimensions_idx
 
 -- ---- What stands beside the texts
 
