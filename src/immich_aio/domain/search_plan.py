@@ -17,6 +17,8 @@ SOME = 5000
 """Texts with one of the rarest words up to which those with only some of the words count too."""
 SCANNED = 40_000
 """Texts with all words up to which each is scored: about a microsecond and a half a text."""
+BY_MEANING = 20_000
+"""The same where there is an index over the vectors beside the texts."""
 DATED = 12_000
 """The same where only the text counts; beyond, the newest are looked at first."""
 COUNTED = 2000
@@ -40,6 +42,8 @@ class Frequencies:
 
     documents: int
     by_condition: tuple[int, ...]
+    by_meaning: bool = False
+    """Whether there is an index over the vectors beside the texts."""
 
     @property
     def with_all(self) -> float:
@@ -72,7 +76,8 @@ def plan_mixed(frequencies: Frequencies, shares: Sequence[float], least: float) 
         return Texts.NONE
     if sum(frequencies.by_condition[number] for number in rare_enough(shares, least)) <= SOME:
         return Texts.SOME
-    return Texts.ALL if frequencies.with_all <= SCANNED else Texts.STREAM
+    scanned = BY_MEANING if frequencies.by_meaning else SCANNED
+    return Texts.ALL if frequencies.with_all <= scanned else Texts.STREAM
 
 
 def plan_text_only(frequencies: Frequencies) -> Texts:

@@ -28,6 +28,7 @@ _SQL = NamedSql(resources.files(__package__) / "frequencies.sql", Shape.V3_1)
 class _Sizes:
     documents: int
     assets: int
+    meaning_dimensions: int | None
     frequent: dict[int, float]
     """The share of texts by gram, of the most frequent ones."""
     read_at: float = field(default_factory=time.monotonic)
@@ -36,7 +37,9 @@ class _Sizes:
 class FrequencyReader:
     """Reads frequencies, and remembers the library's size for a while."""
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int) -> None:
+        """``dimensions`` is the length of a CLIP vector."""
+        self._dimensions = dimensions
         self._sizes: _Sizes | None = None
 
     async def assets(self, connection: AsyncConnection[DictRow]) -> int:
@@ -52,7 +55,8 @@ class FrequencyReader:
             min(sum(counts[needle] for needle in one), max(sizes.documents, 1))
             for one in query.conditions
         )
-        return Frequencies(sizes.documents, by_condition)
+        by_meaning = sizes.meaning_dimensions == self._dimensions
+        return Frequencies(sizes.documents, by_condition, by_meaning)
 
     def is_frequent(self, grams: list[int]) -> bool:
         """Whether more texts have these grams than are worth looking at for a misread word."""
@@ -85,9 +89,11 @@ class FrequencyReader:
         if self._sizes is None or time.monotonic() - self._sizes.read_at > FRESH:
             row = await (await connection.execute(_SQL["sizes"])).fetchone()
             if row is None:
-                return _Sizes(0, 0, {})
+                return _Sizes(0, 0, None, {})
             frequent = dict(zip(row["grams"] or [], row["shares"] or [], strict=False))
-            self._sizes = _Sizes(row["documents"], row["assets"], frequent)
+            self._sizes = _Sizes(
+                row["documents"], row["assets"], row["meaning_dimensions"], frequent
+            )
         return self._sizes
 
 

@@ -19,6 +19,7 @@ from immich_aio.errors import InternalError, UnavailableError
 from immich_aio.store.database import Database
 from immich_aio.store.documents import Document, Reading, documents
 from immich_aio.store.immich_guard import ImmichTables
+from immich_aio.store.meaning_index import keep_meaning_index
 from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.text.segmentation import Segmenter
 from immich_aio.store.text_index import Moment, State, TextIndex, writing
@@ -84,6 +85,7 @@ class IndexSync:
         """``advance`` is told how far it is whenever the index is made anew by itself."""
         self._advance = advance
         self._database = database
+        self._tables = tables
         self._segmenter = segmenter
         self._sql = NamedSql(resources.files(__package__) / "index_sync.sql", tables.shape)
         self._activity: str | None = None
@@ -118,7 +120,10 @@ class IndexSync:
 
     async def _refresh_copies(self, index: TextIndex) -> int:
         self._copies_due, self._copies_seen = False, time.monotonic()
-        return await index.refresh_copies()
+        count = await index.refresh_copies()
+        if await keep_meaning_index(index.connection, self._tables):
+            _LOG.info("Index over the vectors of texts made: words in very many are found faster.")
+        return count
 
     async def rebuild(self, advance: Advance = lambda _done, _total: None) -> SyncReport:
         """Make the index anew, while the old one serves."""

@@ -64,7 +64,7 @@ class PhotoSearch:
         self._segmenter = segmenter
         self._options = options
         self._queries = AssetQueries(tables.shape)
-        self._frequencies = FrequencyReader()
+        self._frequencies = FrequencyReader(tables.dimensions)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
         self._counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 

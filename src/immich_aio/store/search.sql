@@ -16,6 +16,14 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
   set_config('hnsw.max_scan_tuples', '100000', true)
 
+-- name: for_meaning
+-- As for_hnsw, for the index over the vectors beside the texts, which is small.
+SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('hnsw.ef_search', '1000', true),
+  set_config('hnsw.iterative_scan', 'relaxed_order', true),
+  set_config('hnsw.max_scan_tuples', '100000', true)
+
 -- name: for_old_hnsw
 -- Before pgvector 0.8 the index gives this many rows and no more; the rest is scored one by one.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),

@@ -32,6 +32,8 @@ from immich_aio.store.word_match import misreadable
 
 WINDOW = 104
 """Assets in the vector index's order that are put into the order of their scores together."""
+MEANING_WINDOW = 416
+"""The same where the index is over the vectors beside the texts: it gives many at once."""
 SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away."""
 MISREAD = 10_000
@@ -124,6 +126,10 @@ class SearchRun:
         if plan is Texts.NONE:
             return []
         statements = self._statements(plan)
+        if plan is Texts.STREAM and self._frequencies.by_meaning:
+            await self._set("for_meaning")
+            nearest, rest = statements["texts_by_meaning"], statements.rest_of_texts
+            return await self._in_windows(nearest, rest, vector, limit, MEANING_WINDOW)
         if plan is Texts.STREAM:
             await self._follow_index()
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
@@ -156,10 +162,15 @@ class SearchRun:
         return hits
 
     async def _in_windows(
-        self, nearest: LiteralString, rest: LiteralString, vector: str, limit: int
+        self,
+        nearest: LiteralString,
+        rest: LiteralString,
+        vector: str,
+        limit: int,
+        window: int | None = None,
     ) -> list[Hit]:
         """What the vector index gives, put in order window by window, and what it does not give."""
-        sizes = _windows(limit)
+        sizes = _windows(limit, window or WINDOW)
         rows = await self._hits(nearest, vector, limit=sum(sizes))
         hits = [hit for window in _cut(rows, sizes) for hit in sorted(window, key=best_first)]
         if len(rows) < sum(sizes) and len(hits) < limit:
@@ -196,8 +207,14 @@ class SearchRun:
         return self._counting(self._match.all_of(), every_word=True)
 
     def _counting(self, candidates: LiteralString, *, every_word: bool = False) -> Statements:
-        half = self._tables.half_vectors
-        return Statements(self._selection, self._match, candidates, half, every_word)
+        return Statements(
+            self._selection,
+            self._match,
+            candidates,
+            self._tables.half_vectors,
+            self._tables.dimensions,
+            every_word,
+        )
 
     async def _follow_index(self) -> None:
         """Have the order of vectors come from Immich's index."""
@@ -257,9 +274,9 @@ def _misread(text: TextQuery, frequencies: Frequencies) -> frozenset[int]:
     )
 
 
-def _windows(limit: int) -> list[int]:
+def _windows(limit: int, window: int) -> list[int]:
     """Sizes of windows that hold so many."""
-    return [WINDOW] * math.ceil(limit / WINDOW)
+    return [window] * math.ceil(limit / window)
 
 
 def _cut(hits: Sequence[Hit], sizes: Sequence[int]) -> Iterator[Sequence[Hit]]:

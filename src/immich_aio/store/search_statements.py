@@ -24,6 +24,8 @@ class Statements:
     """What the index of grams can tell of the texts that count."""
     half_vectors: bool = True
     """Whether the copies of vectors are of half precision."""
+    dimensions: int = 0
+    """The length of vectors."""
     every_word: bool = False
     """Whether only texts with all words count, rather than those with enough of them."""
 
@@ -55,6 +57,10 @@ class Statements:
             "texts": self._texts("true"),
             "texts_with_copy": self._texts(_SQL["with_copy"]),
             "texts_without_copy": self._texts(_SQL["without_copy"]),
+            "texts_by_meaning": self._texts(
+                self._of_length(_SQL["with_meaning"]),
+                order=self._of_length(_SQL["near_in_meaning"]),
+            ),
             "texts_of_asset": self._texts('d."assetId" = asset.id'),
             "texts_of_newest": self._texts('d."assetId" = newest.id'),
             "texts_of_vector": self._texts('d."assetId" = smart_search."assetId"'),
@@ -64,13 +70,17 @@ class Statements:
         }
         return sql.format(**slots | more)
 
-    def _texts(self, which: LiteralString) -> LiteralString:
-        """The texts that count, of those assets."""
+    def _of_length(self, sql: LiteralString) -> LiteralString:
+        written: LiteralString = sql.format(dimensions=self.dimensions)  # a number
+        return written
+
+    def _texts(self, which: LiteralString, order: LiteralString | None = None) -> LiteralString:
+        """The texts that count, of those assets; with ``order`` by that, as their ``distance``."""
         if not self.match.levels:
             return _SQL["no_texts"]
         apart = f" AND NOT {self.match.excluded}" if self.match.excluded else ""
         which = f"{which} AND ({self.candidates}){apart}"
-        return self.match.texts(which, every_word=self.every_word)
+        return self.match.texts(which, every_word=self.every_word, order=order)
 
     @property
     def _no_text(self) -> LiteralString:

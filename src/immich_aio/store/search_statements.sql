@@ -74,6 +74,23 @@ JOIN asset ON asset.id = smart_search."assetId"
 {selection}
 ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
 
+-- name: texts_by_meaning
+-- The same in the order of the index over the vectors beside the texts.
+SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
+  d.text_score, d.every
+FROM {texts_by_meaning} d
+JOIN asset ON asset.id = d."assetId"
+JOIN smart_search ON smart_search."assetId" = d."assetId"
+{selection}
+ORDER BY d.distance LIMIT :limit
+
+-- name: near_in_meaning
+d.embedding::halfvec({dimensions}) <=> :rounded::halfvec
+
+-- name: with_meaning
+-- (Written out, for the planner must see at once that the index has them all.)
+vector_dims(d.embedding) = {dimensions}
+
 -- name: exact
 -- Every asset that has a vector or a text that counts, scored, best first. (OFFSET 0 has each cosine
 -- computed once.)

@@ -34,7 +34,7 @@ _CHANGING: LiteralString = "extract(epoch FROM clock_timestamp())::float8"
 once. (OFFSET 0 would do that too, but keep PostgreSQL from sharing the work between processes.)
 """
 _TEXTS = """(
-SELECT "assetId", "takenAt", embedding, {found} AS found, {every} AS every, (
+SELECT "assetId", "takenAt", embedding{distance}, {found} AS found, {every} AS every, (
     %(weigh_words)s * ({found}) * ({found})
     + CASE WHEN {every} THEN %(weigh_together)s * ({found}) + %(weigh_phrase)s * ({in_order})
       ELSE 0 END
@@ -42,8 +42,8 @@ SELECT "assetId", "takenAt", embedding, {found} AS found, {every} AS every, (
     1 - %(weigh_unsure)s * least(greatest((%(sure)s - confidence) / %(doubt)s, 0), 1)
   ) AS text_score
 FROM (
-  SELECT "assetId", "takenAt", embedding, confidence, folded, {levels}
-  FROM immich_aio.document d WHERE {which}
+  SELECT "assetId", "takenAt", embedding, confidence, folded{distances}, {levels}
+  FROM immich_aio.document d WHERE {which}{order}
 ) d WHERE {enough}
 )"""
 
@@ -94,12 +94,14 @@ class TextMatch:
             writer.parameters | shares | _constants(weights),
         )
 
-    def texts(self, which: LiteralString, *, every_word: bool) -> LiteralString:
+    def texts(
+        self, which: LiteralString, *, every_word: bool, order: LiteralString | None = None
+    ) -> LiteralString:
         """The texts of which that condition over ``d`` holds, scored as ``domain/ranking.py`` does.
 
         Each has ``found`` (the share of the words, by rarity), ``every`` (whether all are there),
         ``text_score``, and its document's columns that results need. Either every word must be
-        there, or enough of them.
+        there, or enough of them. With ``order`` they come by that, and each has it as ``distance``.
         """
         numbers = range(len(self.levels))
         levels = ", ".join(
@@ -110,8 +112,17 @@ class TextMatch:
         alone = f"CASE WHEN l0 > {float(Match.NEAR)}::float8 THEN l0 ELSE 0 END"
         in_order = alone if len(self.levels) == 1 else self.phrase
         enough = every if every_word else f"({found}) >= %(least)s"
+        by_distance = order is not None
         return _TEXTS.format(
-            levels=levels, found=found, every=every, in_order=in_order, which=which, enough=enough
+            levels=levels,
+            found=found,
+            every=every,
+            in_order=in_order,
+            which=which,
+            enough=enough,
+            distances=f", {order} AS distance" if by_distance else "",
+            distance=", distance" if by_distance else "",
+            order=" ORDER BY distance" if by_distance else "",
         )
 
     def all_of(self) -> LiteralString:

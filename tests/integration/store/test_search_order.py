@@ -9,7 +9,7 @@ import pytest
 
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.search_plan import Frequencies, Texts
-from immich_aio.store import search_run
+from immich_aio.store import meaning_index, search_run
 from immich_aio.store.database import Database
 from tests.integration.store.brute_force import BruteForce
 from tests.integration.store.photos import World
@@ -65,18 +65,29 @@ async def test_all_pages_are_what_brute_force_finds(
         assert_ties(found, wanted, asked)
 
 
-@pytest.mark.parametrize("plan", [Texts.SOME, Texts.ALL, Texts.STREAM], ids=str)
+@pytest.mark.parametrize(
+    ("plan", "by_meaning"),
+    [(Texts.SOME, False), (Texts.ALL, False), (Texts.STREAM, False), (Texts.STREAM, True)],
+)
 @pytest.mark.usefixtures("always_by_index")
 @pytest.mark.parametrize("shape", [Shape.V3_1], indirect=True, ids=str)
 async def test_the_index_finds_what_scoring_each_finds(
-    database: Database, shape: Shape, plan: Texts, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    shape: Shape,
+    plan: Texts,
+    by_meaning: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """``by_meaning``: there is an index over the vectors beside the texts as well."""
+
     def planned(frequencies: Frequencies, *_: object) -> Texts:
         return plan if frequencies.by_condition else Texts.NONE
 
     monkeypatch.setattr(search_run, "plan_mixed", planned)
     monkeypatch.setattr(search_run, "plan_text_only", planned)
     monkeypatch.setattr(search_run, "WINDOW", 7)
+    monkeypatch.setattr(search_run, "MEANING_WINDOW", 14)
+    monkeypatch.setattr(meaning_index, "TEXTS", 0 if by_meaning else 1000)
     dice = dice_of(3)
     world = random_world(dice, 200)
     await indexed(database, shape, world)
