@@ -18,7 +18,9 @@ SOME = 5000
 SCANNED = 40_000
 """Texts with all words up to which each is scored: about a microsecond and a half a text."""
 BY_MEANING = 20_000
-"""The same where there is an index over the vectors beside the texts."""
+"""Texts with a query's only word up to which, where there is an index over the vectors beside the
+texts. (Of several words it matters more whether they stand together than what a photo shows.)
+"""
 DATED = 12_000
 """The same where only the text counts; beyond, the newest are looked at first."""
 COUNTED = 2000
@@ -76,7 +78,8 @@ def plan_mixed(frequencies: Frequencies, shares: Sequence[float], least: float) 
         return Texts.NONE
     if sum(frequencies.by_condition[number] for number in rare_enough(shares, least)) <= SOME:
         return Texts.SOME
-    scanned = BY_MEANING if frequencies.by_meaning else SCANNED
+    is_one = len(frequencies.by_condition) == 1
+    scanned = BY_MEANING if is_one and frequencies.by_meaning else SCANNED
     return Texts.ALL if frequencies.with_all <= scanned else Texts.STREAM
 
 

@@ -127,9 +127,7 @@ class SearchRun:
             return []
         statements = self._statements(plan)
         if plan is Texts.STREAM and self._frequencies.by_meaning:
-            await self._set("for_meaning")
-            nearest, rest = statements["texts_by_meaning"], statements.rest_of_texts
-            return await self._in_windows(nearest, rest, vector, limit, MEANING_WINDOW)
+            return await self._by_meaning(statements, vector, limit)
         if plan is Texts.STREAM:
             await self._follow_index()
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
@@ -167,17 +165,32 @@ class SearchRun:
         rest: LiteralString,
         vector: str,
         limit: int,
-        window: int | None = None,
     ) -> list[Hit]:
         """What the vector index gives, put in order window by window, and what it does not give."""
-        sizes = _windows(limit, window or WINDOW)
+        sizes = _windows(limit)
         rows = await self._hits(nearest, vector, limit=sum(sizes))
         hits = [hit for window in _cut(rows, sizes) for hit in sorted(window, key=best_first)]
         if len(rows) < sum(sizes) and len(hits) < limit:
-            await self._set("for_anything")
-            found = [hit.asset_id for hit in hits]
-            hits += await self._hits(rest, vector, limit=limit - len(hits), found_ids=found)
+            hits += await self._rest(rest, vector, limit, hits)
         return hits
+
+    async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
+        """The same by the index over the vectors beside the texts."""
+        await self._set("for_meaning")
+        first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
+        by_meaning = statements["texts_by_meaning"]
+        hits = await self._hits(by_meaning, vector, limit=limit, first=first, window=MEANING_WINDOW)
+        if len(hits) < limit:
+            hits += await self._rest(statements.rest_of_texts, vector, limit, hits)
+        return hits
+
+    async def _rest(
+        self, rest: LiteralString, vector: str, limit: int, hits: Sequence[Hit]
+    ) -> list[Hit]:
+        """What is not among those that were found."""
+        await self._set("for_anything")
+        found = [hit.asset_id for hit in hits]
+        return await self._hits(rest, vector, limit=limit - len(hits), found_ids=found)
 
     def _rarest_first(self) -> Iterator[list[int]]:
         """The rarest words, for a text with none of them has little of the query; then one more."""
@@ -274,9 +287,9 @@ def _misread(text: TextQuery, frequencies: Frequencies) -> frozenset[int]:
     )
 
 
-def _windows(limit: int, window: int) -> list[int]:
+def _windows(limit: int) -> list[int]:
     """Sizes of windows that hold so many."""
-    return [window] * math.ceil(limit / window)
+    return [WINDOW] * math.ceil(limit / WINDOW)
 
 
 def _cut(hits: Sequence[Hit], sizes: Sequence[int]) -> Iterator[Sequence[Hit]]:

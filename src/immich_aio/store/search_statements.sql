@@ -75,14 +75,24 @@ JOIN asset ON asset.id = smart_search."assetId"
 ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
 
 -- name: texts_by_meaning
--- The same in the order of the index over the vectors beside the texts.
-SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
-  d.text_score, d.every
-FROM {texts_by_meaning} d
-JOIN asset ON asset.id = d."assetId"
-JOIN smart_search ON smart_search."assetId" = d."assetId"
-{selection}
-ORDER BY d.distance LIMIT :limit
+-- The same in the order of the index over the vectors beside the texts, put in the order of their
+-- scores window by window. (Immich's own vectors take long to read: those of the best tell.)
+SELECT best.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
+  best.text_score, best.every
+FROM (
+  SELECT *, row_number() OVER (
+    ORDER BY (place - 1) / :window, :text_weight * text_score - distance DESC, id
+  ) AS rank
+  FROM (
+    SELECT *, row_number() OVER () AS place FROM (
+      SELECT asset.id, d.text_score, d.every, d.distance
+      FROM {texts_by_meaning} d JOIN asset ON asset.id = d."assetId" {selection}
+      ORDER BY d.distance LIMIT :first
+    ) near
+  ) placed
+  ORDER BY rank LIMIT :limit
+) best LEFT JOIN smart_search ON smart_search."assetId" = best.id
+ORDER BY best.rank
 
 -- name: near_in_meaning
 d.embedding::halfvec({dimensions}) <=> :rounded::halfvec
