@@ -158,8 +158,12 @@ async def _index(database: Database, user_id: UUID, assets: int) -> Library:
     tables = await immich_tables(database)
     await migrate(database)
     began = time.monotonic()
-    await IndexSync(database, tables, JiebaSegmenter()).rebuild()
+    sync = IndexSync(database, tables, JiebaSegmenter())
+    await sync.rebuild()
     took = time.monotonic() - began
+    began = time.monotonic()
+    await sync.once()  # which makes the index over the vectors beside so many texts
+    print(f"The next look at it took {time.monotonic() - began:.0f} s", flush=True)
     status = await index_status(database)
     assert status is not None
     sizes = await database.row(SIZES)

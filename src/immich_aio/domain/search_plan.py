@@ -17,10 +17,12 @@ SOME = 5000
 """Texts with one of the rarest words up to which those with only some of the words count too."""
 SCANNED = 40_000
 """Texts with all words up to which each is scored: about a microsecond and a half a text."""
-BY_MEANING = 20_000
+BY_MEANING = 10_000
 """Texts with a query's only word up to which, where there is an index over the vectors beside the
 texts. (Of several words it matters more whether they stand together than what a photo shows.)
 """
+SHARED = 8000
+"""Texts with all words from which on two processes score them; fewer are scored as soon by one."""
 DATED = 12_000
 """The same where only the text counts; beyond, the newest are looked at first."""
 COUNTED = 2000

@@ -13,11 +13,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from immich_aio.domain.immich import Shape
+from immich_aio.domain.search_plan import BY_MEANING
 from immich_aio.store.immich_guard import ImmichTables
 from immich_aio.store.named_sql import NamedSql
 
-TEXTS = 40_000
-"""Texts from which on there is such an index; fewer are scored in less time than searches have."""
+TEXTS = 2 * BY_MEANING
+"""Texts from which on there is such an index: below, hardly a word is in enough of them."""
 _SQL = NamedSql(resources.files(__package__) / "meaning_index.sql", Shape.V3_1)
 
 
@@ -30,7 +31,7 @@ async def keep_meaning_index(connection: AsyncConnection[DictRow], tables: Immic
     if not (tables.half_vectors and tables.iterative_scan):
         return False
     row = await (await connection.execute(_SQL["state"])).fetchone()
-    if row is None or row["texts"] < TEXTS or row["dimensions"] == tables.dimensions:
+    if row is None or row["texts"] <= TEXTS or row["dimensions"] == tables.dimensions:
         return False
     async with connection.transaction():
         await connection.execute(_SQL["settings"])

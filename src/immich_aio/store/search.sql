@@ -1,9 +1,14 @@
 -- What a search sets for its transaction.
 
 -- name: for_texts
--- The planner does not know that to read all grams of a table is slow. Many texts may be shared by
--- two processes, where the server's own settings allow it; what they hand on are a few each.
-SELECT set_config('enable_seqscan', 'off', true), set_config('parallel_tuple_cost', '0', true),
+-- The planner does not know that to read all grams of a table is slow.
+SET LOCAL enable_seqscan = off
+
+-- name: for_many_texts
+-- Two processes share them, where the server's own settings allow it. The planner knows neither how
+-- many texts have several grams nor how long it takes to look into one.
+SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+  set_config('min_parallel_table_scan_size', '0', true),
   set_config('max_parallel_workers_per_gather',
     least(current_setting('max_parallel_workers_per_gather')::int, 1)::text, true)
 
@@ -20,7 +25,7 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
 -- As for_hnsw, for the index over the vectors beside the texts, which is small.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
-  set_config('hnsw.ef_search', '1000', true),
+  set_config('hnsw.ef_search', '600', true),
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
   set_config('hnsw.max_scan_tuples', '100000', true)
 

@@ -15,6 +15,7 @@ from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Hit, Weights, best_first
 from immich_aio.domain.search_plan import (
     FEW,
+    SHARED,
     Frequencies,
     Texts,
     plan_mixed,
@@ -32,7 +33,7 @@ from immich_aio.store.word_match import misreadable
 
 WINDOW = 104
 """Assets in the vector index's order that are put into the order of their scores together."""
-MEANING_WINDOW = 416
+MEANING_WINDOW = 156
 """The same where the index is over the vectors beside the texts: it gives many at once."""
 SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away."""
@@ -152,6 +153,8 @@ class SearchRun:
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
     ) -> list[Hit]:
         """The best texts; first of so many that the filters should leave enough, else of all."""
+        if self._frequencies.with_all > SHARED:
+            await self._set("for_many_texts")
         more |= {"limit": limit}
         first = max(SPARE * limit, MISREAD) if self.sought.misread else SPARE * limit
         hits = await self._hits(statement, vector, first=first, **more)

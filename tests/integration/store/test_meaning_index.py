@@ -28,7 +28,7 @@ WHERE indexname = 'document_meaning_idx'"""
 @pytest.fixture(autouse=True)
 def for_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if few texts were many; changed vectors are looked for at every look."""
-    monkeypatch.setattr(meaning_index, "TEXTS", PHOTOS)
+    monkeypatch.setattr(meaning_index, "TEXTS", PHOTOS - 1)
     monkeypatch.setattr(index_sync, "COPIES_PAUSE", -1.0)
 
 
