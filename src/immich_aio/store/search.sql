@@ -16,6 +16,7 @@ SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_
 -- The order must come from the index, page after page: a plan that sorts is another order.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true),
   set_config('hnsw.ef_search', '64', true),
   -- Relaxed is faster and finds more; windows are put in order afterwards.
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
@@ -25,6 +26,7 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
 -- As for_hnsw, for the index over the vectors beside the texts, which is small.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true),
   set_config('hnsw.ef_search', '600', true),
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
   set_config('hnsw.max_scan_tuples', '100000', true)
@@ -33,11 +35,13 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
 -- Before pgvector 0.8 the index gives this many rows and no more; the rest is scored one by one.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true),
   set_config('hnsw.ef_search', '1000', true)
 
 -- name: for_vchordrq
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true),
   set_config('vchordrq.probes', :probes, true)
 
 -- name: for_anything

@@ -170,10 +170,11 @@ class SearchRun:
         limit: int,
     ) -> list[Hit]:
         """What the vector index gives, put in order window by window, and what it does not give."""
-        sizes = _windows(limit)
-        rows = await self._hits(nearest, vector, limit=sum(sizes))
-        hits = [hit for window in _cut(rows, sizes) for hit in sorted(window, key=best_first)]
-        if len(rows) < sum(sizes) and len(hits) < limit:
+        first = WINDOW * math.ceil(limit / WINDOW)
+        rows = await self._hits(nearest, vector, limit=first)
+        windows = [rows[start : start + WINDOW] for start in range(0, len(rows), WINDOW)]
+        hits = [hit for window in windows for hit in sorted(window, key=best_first)]
+        if len(rows) < first and len(hits) < limit:
             hits += await self._rest(rest, vector, limit, hits)
         return hits
 
@@ -288,15 +289,3 @@ def _misread(text: TextQuery, frequencies: Frequencies) -> frozenset[int]:
             or (few_have_all and any(one.part_of for one in needles))
         )
     )
-
-
-def _windows(limit: int) -> list[int]:
-    """Sizes of windows that hold so many."""
-    return [WINDOW] * math.ceil(limit / WINDOW)
-
-
-def _cut(hits: Sequence[Hit], sizes: Sequence[int]) -> Iterator[Sequence[Hit]]:
-    start = 0
-    for size in sizes:
-        yield hits[start : start + size]
-        start += size

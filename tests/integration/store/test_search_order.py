@@ -78,7 +78,9 @@ async def test_the_index_finds_what_scoring_each_finds(
     by_meaning: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """``by_meaning``: there is an index over the vectors beside the texts as well."""
+    """``by_meaning``: there is an index over the vectors beside the texts as well. Where texts are
+    scored, two processes do it.
+    """
 
     def planned(frequencies: Frequencies, *_: object) -> Texts:
         return plan if frequencies.by_condition else Texts.NONE
@@ -87,6 +89,7 @@ async def test_the_index_finds_what_scoring_each_finds(
     monkeypatch.setattr(search_run, "plan_text_only", planned)
     monkeypatch.setattr(search_run, "WINDOW", 7)
     monkeypatch.setattr(search_run, "MEANING_WINDOW", 14)
+    monkeypatch.setattr(search_run, "SHARED", -1)
     monkeypatch.setattr(meaning_index, "TEXTS", 0 if by_meaning else 1000)
     dice = dice_of(3)
     world = random_world(dice, 200)
