@@ -18,8 +18,12 @@ SOME = 5000
 SCANNED = 40_000
 """Texts with all words up to which each is scored: about a microsecond and a half a text."""
 BY_MEANING = 10_000
-"""Texts with a query's only word up to which, where there is an index over the vectors beside the
-texts. (Of several words it matters more whether they stand together than what a photo shows.)
+"""Texts with a query's only word up to which each is scored where their vectors have an index. (Of
+several words it matters more whether they stand together than what a photo shows.)
+"""
+OFTEN = 4
+"""At least one text in so many has a word that is followed in that index; of rarer ones it would
+have to be read too far, so they are scored as elsewhere.
 """
 SHARED = 8000
 """Texts with all words from which on two processes score them; fewer are scored as soon by one."""
@@ -80,8 +84,9 @@ def plan_mixed(frequencies: Frequencies, shares: Sequence[float], least: float) 
         return Texts.NONE
     if sum(frequencies.by_condition[number] for number in rare_enough(shares, least)) <= SOME:
         return Texts.SOME
-    is_one = len(frequencies.by_condition) == 1
-    scanned = BY_MEANING if is_one and frequencies.by_meaning else SCANNED
+    scanned = SCANNED
+    if frequencies.by_meaning and len(frequencies.by_condition) == 1:
+        scanned = min(SCANNED, max(BY_MEANING, frequencies.documents // OFTEN))
     return Texts.ALL if frequencies.with_all <= scanned else Texts.STREAM
 
 

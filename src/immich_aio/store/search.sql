@@ -28,6 +28,8 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true),
   set_config('hnsw.ef_search', '600', true),
+  -- Else it ends after a thousand, which need not be enough.
+  set_config('hnsw.scan_mem_multiplier', '16', true),
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
   set_config('hnsw.max_scan_tuples', '100000', true)
 

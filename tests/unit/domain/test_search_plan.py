@@ -54,11 +54,18 @@ def test_a_word_of_half_of_all_texts_is_followed_in_the_order_of_assets() -> Non
     assert text_only(200_000) is Texts.STREAM
 
 
-def test_a_word_of_many_texts_is_followed_sooner_where_their_vectors_have_an_index() -> None:
-    for count, plan in ((10_000, Texts.ALL), (10_001, Texts.STREAM)):
-        assert plan_mixed(Frequencies(TEXTS, (count,), by_meaning=True), [1.0], 0.5) is plan
-        assert plan_mixed(Frequencies(TEXTS, (count,)), [1.0], 0.5) is Texts.ALL
-    two = Frequencies(TEXTS, (TEXTS, 30_000), by_meaning=True)
+@pytest.mark.parametrize(
+    ("documents", "scored"),
+    [(20_000, 10_000), (40_000, 10_000), (100_000, 25_000), (TEXTS, 40_000)],
+)
+def test_a_word_of_many_texts_is_followed_sooner_where_their_vectors_have_an_index(
+    documents: int, scored: int
+) -> None:
+    for count, plan in ((scored, Texts.ALL), (scored + 1, Texts.STREAM)):
+        indexed = Frequencies(documents, (count,), by_meaning=True)
+        assert plan_mixed(indexed, [1.0], 0.5) is plan
+    assert plan_mixed(Frequencies(documents, (scored,)), [1.0], 0.5) is Texts.ALL
+    two = Frequencies(documents, (documents, 11_000), by_meaning=True)
     assert plan_mixed(two, [0.5, 0.5], 0.5) is Texts.ALL
 
 
