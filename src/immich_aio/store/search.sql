@@ -28,10 +28,10 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true),
   set_config('hnsw.ef_search', '600', true),
-  -- Else it ends after a thousand, which need not be enough.
-  set_config('hnsw.scan_mem_multiplier', '16', true),
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
-  set_config('hnsw.max_scan_tuples', '100000', true)
+  -- Else it ends after a thousand; beyond so many, which filters may need, to score all is faster.
+  set_config('hnsw.scan_mem_multiplier', '16', true),
+  set_config('hnsw.max_scan_tuples', '4000', true)
 
 -- name: for_old_hnsw
 -- Before pgvector 0.8 the index gives this many rows and no more; the rest is scored one by one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import Any, LiteralString
 
@@ -163,11 +163,7 @@ class SearchRun:
         return hits
 
     async def _in_windows(
-        self,
-        nearest: LiteralString,
-        rest: LiteralString,
-        vector: str,
-        limit: int,
+        self, nearest: LiteralString, rest: LiteralString, vector: str, limit: int
     ) -> list[Hit]:
         """What the vector index gives, put in order window by window, and what it does not give."""
         first = WINDOW * math.ceil(limit / WINDOW)
@@ -175,26 +171,24 @@ class SearchRun:
         windows = [rows[start : start + WINDOW] for start in range(0, len(rows), WINDOW)]
         hits = [hit for window in windows for hit in sorted(window, key=best_first)]
         if len(rows) < first and len(hits) < limit:
-            hits += await self._rest(rest, vector, limit, hits)
+            await self._set("for_anything")
+            found = [hit.asset_id for hit in hits]
+            hits += await self._hits(rest, vector, limit=limit - len(hits), found_ids=found)
         return hits
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
-        """The same by the index over the vectors beside the texts."""
+        """The same by the index over the vectors beside the texts, and by their scores beyond."""
         await self._set("for_meaning")
         first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
         by_meaning = statements["texts_by_meaning"]
         hits = await self._hits(by_meaning, vector, limit=limit, first=first, window=MEANING_WINDOW)
         if len(hits) < limit:
-            hits += await self._rest(statements.rest_of_texts, vector, limit, hits)
+            await self._set("for_anything")
+            await self._set("for_texts")
+            rest = self._counting(self._match.all_of(), every_word=True).rest_matched
+            found = [hit.asset_id for hit in hits]
+            hits += await self._best(rest, vector, limit=limit - len(hits), found_ids=found)
         return hits
-
-    async def _rest(
-        self, rest: LiteralString, vector: str, limit: int, hits: Sequence[Hit]
-    ) -> list[Hit]:
-        """What is not among those that were found."""
-        await self._set("for_anything")
-        found = [hit.asset_id for hit in hits]
-        return await self._hits(rest, vector, limit=limit - len(hits), found_ids=found)
 
     def _rarest_first(self) -> Iterator[list[int]]:
         """The rarest words, for a text with none of them has little of the query; then one more."""

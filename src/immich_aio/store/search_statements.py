@@ -44,6 +44,15 @@ class Statements:
         return self._scored("rest_of_texts")
 
     @property
+    def rest_matched(self) -> LiteralString:
+        """The same, best first."""
+        return self._filled(
+            _SQL["matched"],
+            texts_with_copy=self._texts(f"{_SQL['with_copy']} AND {_SQL['not_found']}"),
+            texts_without_copy=self._texts(f"{_SQL['without_copy']} AND {_SQL['not_found']}"),
+        )
+
+    @property
     def rest_without_text(self) -> LiteralString:
         """What has a vector, no text that counts, and is not among those found, scored."""
         return self._scored("rest_without_text")

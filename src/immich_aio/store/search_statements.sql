@@ -134,6 +134,10 @@ vector_dims(d.embedding) IS NOT DISTINCT FROM :dimensions
 (vector_dims(d.embedding) IS NULL OR vector_dims(d.embedding) < :dimensions
   OR vector_dims(d.embedding) > :dimensions)
 
+-- name: not_found
+-- (As a subquery, which is hashed: a list is gone through for each text before PostgreSQL 15.)
+d."assetId" NOT IN (SELECT unnest(:found_ids::uuid[]))
+
 -- name: no_texts
 (SELECT NULL::float8 AS text_score, false AS every WHERE false)
 
