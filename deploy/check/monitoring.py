@@ -18,7 +18,7 @@ from deploy.check.queries import asked_for
 from deploy.check.services import PORTS, Stack
 from deploy.check.tools import running, said, tool
 from deploy.monitoring.rows import OF_OTHERS, ROWS
-from immich_aio.services.sandbox.embedded.supervised import free_port
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 FOLDER = DEPLOY / "monitoring"
 SCRAPES = 3.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deploy.check.compose import DEPLOY
 from deploy.check.tools import running, said, tool
-from immich_aio.services.sandbox.embedded.supervised import free_port
+from immich_aio.services.sandbox.embedded.free_port import free_port
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 JSON = {"Accept": "application/json"}
