@@ -16,12 +16,14 @@ from psycopg.rows import DictRow
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.search_plan import COUNTED, Frequencies
 from immich_aio.domain.text_query import Needle, TextQuery
+from immich_aio.store.meaning_index import DIMENSIONS
 from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.text_match import needle_grams
 
 FRESH = 60.0
 """Seconds for which the size of the library and the statistics are good."""
 _SQL = NamedSql(resources.files(__package__) / "frequencies.sql", Shape.V3_1)
+_SIZES = _SQL["sizes"].format(meaning_dimensions=DIMENSIONS)
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ class FrequencyReader:
 
     async def _read(self, connection: AsyncConnection[DictRow]) -> _Sizes:
         if self._sizes is None or time.monotonic() - self._sizes.read_at > FRESH:
-            row = await (await connection.execute(_SQL["sizes"])).fetchone()
+            row = await (await connection.execute(_SIZES)).fetchone()
             if row is None:
                 return _Sizes(0, 0, None, {})
             frequent = dict(zip(row["grams"] or [], row["shares"] or [], strict=False))

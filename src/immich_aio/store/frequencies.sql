@@ -6,10 +6,7 @@ SELECT
     ELSE (SELECT count(*) FROM immich_aio.document) END AS documents,
   CASE WHEN vectors.reltuples > 20000 THEN vectors.reltuples::int8
     ELSE (SELECT count(*) FROM smart_search) END AS assets,
-  (
-    SELECT substring(pg_get_indexdef(indexrelid) FROM 'halfvec\((\d+)\)')::int4 FROM pg_index
-    WHERE indexrelid = to_regclass('immich_aio.document_meaning_idx') AND indisvalid
-  ) AS meaning_dimensions,
+  {meaning_dimensions} AS meaning_dimensions,
   most_common_elems::text::int4[] AS grams,
   most_common_elem_freqs AS shares
 FROM pg_class documents CROSS JOIN pg_class vectors LEFT JOIN pg_stats

@@ -20,6 +20,9 @@ from immich_aio.store.named_sql import NamedSql
 TEXTS = 2 * BY_MEANING
 """Texts from which on there is such an index: below, hardly a word is in enough of them."""
 _SQL = NamedSql(resources.files(__package__) / "meaning_index.sql", Shape.V3_1)
+DIMENSIONS = _SQL["dimensions"]
+"""SQL: the length of the vectors that there is such an index over."""
+_STATE = _SQL["state"].format(dimensions=DIMENSIONS)
 
 
 async def keep_meaning_index(connection: AsyncConnection[DictRow], tables: ImmichTables) -> bool:
@@ -30,7 +33,7 @@ async def keep_meaning_index(connection: AsyncConnection[DictRow], tables: Immic
     """
     if not (tables.half_vectors and tables.iterative_scan):
         return False
-    row = await (await connection.execute(_SQL["state"])).fetchone()
+    row = await (await connection.execute(_STATE)).fetchone()
     if row is None or row["texts"] <= TEXTS or row["dimensions"] == tables.dimensions:
         return False
     async with connection.transaction():

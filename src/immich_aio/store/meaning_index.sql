@@ -1,11 +1,14 @@
 -- The index over the copies of vectors that stand beside the texts.
 
+-- name: dimensions
+-- The length of the vectors that it is over; NULL where there is none.
+(
+  SELECT substring(pg_get_indexdef(indexrelid) FROM 'halfvec\((\d+)\)')::int4 FROM pg_index
+  WHERE indexrelid = to_regclass('immich_aio.document_meaning_idx') AND indisvalid
+)
+
 -- name: state
-SELECT greatest(document.reltuples, 0)::int8 AS texts,
-  (
-    SELECT substring(pg_get_indexdef(indexrelid) FROM 'halfvec\((\d+)\)')::int4 FROM pg_index
-    WHERE indexrelid = to_regclass('immich_aio.document_meaning_idx') AND indisvalid
-  ) AS dimensions
+SELECT greatest(document.reltuples, 0)::int8 AS texts, {dimensions} AS dimensions
 FROM pg_class document WHERE document.oid = 'immich_aio.document'::regclass
 
 -- name: drop

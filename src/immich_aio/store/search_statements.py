@@ -61,18 +61,24 @@ class Statements:
         return self._filled(_SQL["exact"], wanted=_SQL[wanted])
 
     def _filled(self, sql: LiteralString, **more: LiteralString) -> LiteralString:
+        texts: dict[str, LiteralString] = {
+            "texts": "true",
+            "texts_with_copy": _SQL["with_copy"],
+            "texts_without_copy": _SQL["without_copy"],
+            "texts_of_asset": 'd."assetId" = asset.id',
+            "texts_of_newest": 'd."assetId" = newest.id',
+            "texts_of_vector": 'd."assetId" = smart_search."assetId"',
+        }
         slots: dict[str, LiteralString] = {
-            "selection": self.selection.sql,
-            "texts": self._texts("true"),
-            "texts_with_copy": self._texts(_SQL["with_copy"]),
-            "texts_without_copy": self._texts(_SQL["without_copy"]),
-            "texts_by_meaning": self._texts(
+            name: self._texts(which) for name, which in texts.items() if f"{{{name}}}" in sql
+        }
+        if "{texts_by_meaning}" in sql:
+            slots["texts_by_meaning"] = self._texts(
                 self._of_length(_SQL["with_meaning"]),
                 order=self._of_length(_SQL["near_in_meaning"]),
-            ),
-            "texts_of_asset": self._texts('d."assetId" = asset.id'),
-            "texts_of_newest": self._texts('d."assetId" = newest.id'),
-            "texts_of_vector": self._texts('d."assetId" = smart_search."assetId"'),
+            )
+        slots |= {
+            "selection": self.selection.sql,
             "not_excluded": self._not_excluded,
             "no_text": self._no_text,
             "copy_type": "halfvec" if self.half_vectors else "vector",
