@@ -16,19 +16,13 @@ PAGE = 100
 SOME = 5000
 """Texts with one of the rarest words up to which those with only some of the words count too."""
 SCANNED = 40_000
-"""Texts with all words up to which each is scored: about a microsecond and a half a text."""
-BY_MEANING = 10_000
-"""Texts with a query's only word up to which each is scored where their vectors have an index. (Of
-several words it matters more whether they stand together than what a photo shows.)
-"""
-OFTEN = 4
-"""At least one text in so many has a word that is followed in that index; of rarer ones it would
-have to be read too far, so they are scored as elsewhere.
-"""
+"""Texts with all words up to which each is scored, or bounded: one or two microseconds a text."""
 SHARED = 8000
 """Texts with all words from which on two processes score them; fewer are scored as soon by one."""
-DATED = 12_000
-"""The same where only the text counts; beyond, the newest are looked at first."""
+DATED = 600
+"""Where only the text counts, the newest are looked at first: so many, times the share of all that
+have the word, if all that have it are more.
+"""
 COUNTED = 2000
 """Texts with a word up to which they are counted; beyond, their number is an estimate."""
 FEW = 100
@@ -84,10 +78,7 @@ def plan_mixed(frequencies: Frequencies, shares: Sequence[float], least: float) 
         return Texts.NONE
     if sum(frequencies.by_condition[number] for number in rare_enough(shares, least)) <= SOME:
         return Texts.SOME
-    scanned = SCANNED
-    if frequencies.by_meaning and len(frequencies.by_condition) == 1:
-        scanned = min(SCANNED, max(BY_MEANING, frequencies.documents // OFTEN))
-    return Texts.ALL if frequencies.with_all <= scanned else Texts.STREAM
+    return Texts.ALL if frequencies.with_all <= SCANNED else Texts.STREAM
 
 
 def plan_text_only(frequencies: Frequencies) -> Texts:
@@ -95,7 +86,8 @@ def plan_text_only(frequencies: Frequencies) -> Texts:
     if not frequencies.by_condition:
         return Texts.NONE
     one = len(frequencies.by_condition) == 1
-    return Texts.STREAM if one and frequencies.with_all > DATED else Texts.ALL
+    is_in_many = frequencies.with_all**2 > DATED * frequencies.documents
+    return Texts.STREAM if one and is_in_many else Texts.ALL
 
 
 def exact_at_most(library: int, exact_limit: int) -> int:

@@ -13,6 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from immich_aio.errors import InternalError
+
 _NOTICE = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -23,6 +25,8 @@ _NOTICE = {
 GIVES_WAY = "-c lock_timeout=500ms"
 """While Immich changes its tables it holds all locks on them. Of whoever waits for those, and holds
 one that it wants, and Immich, PostgreSQL ends either after a second, which must not be Immich."""
+
+_EXPORT: LiteralString = "SELECT pg_export_snapshot() AS name"
 
 
 class Database:
@@ -51,7 +55,7 @@ class Database:
         self._used: WeakKeyDictionary[object, float] = WeakKeyDictionary()
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             url,
-            min_size=1,
+            min_size=min(2, max_connections),  # for beside()
             max_size=max_connections,
             timeout=patience,
             open=False,
@@ -100,6 +104,21 @@ class Database:
                 raise
             await connection.commit()  # for rollback() forgets all prepared statements
 
+    @asynccontextmanager
+    async def beside(
+        self, connection: AsyncConnection[DictRow], settings: LiteralString
+    ) -> AsyncIterator[AsyncConnection[DictRow] | None]:
+        """Another connection that sees the same state as a snapshot's; None if none is idle."""
+        if not self._pool.get_stats()["pool_available"]:
+            yield None
+            return
+        row = await (await connection.execute(_EXPORT)).fetchone()
+        if row is None:
+            raise InternalError("PostgreSQL exported no snapshot.")
+        same: LiteralString = f"SET TRANSACTION SNAPSHOT {_quoted(row['name'])}; "
+        async with self.snapshot(same + settings) as other:
+            yield other
+
     async def rows(self, sql: LiteralString, **parameters: Any) -> list[DictRow]:  # noqa: ANN401  # what SQL takes
         """All rows of a query."""
         async with self.connection() as connection:
@@ -116,3 +135,8 @@ class Database:
         """Run a statement; how many rows it touched."""
         async with self.connection() as connection:
             return (await connection.execute(sql, parameters)).rowcount
+
+
+def _quoted(name: str) -> LiteralString:
+    """A name of PostgreSQL's own as it stands in SQL."""
+    return "'" + name.replace("'", "''") + "'"

@@ -13,10 +13,11 @@ import numpy as np
 from immich_aio.store.text.folding import fold_apart
 from immich_aio.store.text.grams import document_grams
 from immich_aio.store.text.segmentation import Segmenter
+from immich_aio.store.text.word_bits import word_bits
 
 COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_END = b"\xff\xff"
-_COLUMNS = 6
+_COLUMNS = 7
 _Folded = tuple[list[str], list[str]]
 """The lines of a photo, and what is joined of them."""
 _INT4 = 23
@@ -44,6 +45,7 @@ class Document:
     folded: str
     words: str
     grams: list[int]
+    word_bits: bytes
 
     def packed(self) -> bytes:
         """The row as COPY takes it in binary."""
@@ -55,6 +57,7 @@ class Document:
             struct.pack(">f", reading.confidence),
             _packed_array(self.grams),
             reading.signature.bytes,
+            self.word_bits,
         ]
         parts = [struct.pack(">h", _COLUMNS)]
         for field in fields:
@@ -86,9 +89,13 @@ def _made(
             lines.append(" ".join(joined))
             cut_lines.append(f" {lines[-1]} ")
         if lines:
-            text = "\n".join(lines)
-            made.append(Document(reading, text, "\n".join(cut_lines), document_grams(text)))
+            made.append(_document(reading, "\n".join(lines), "\n".join(cut_lines)))
     return made
+
+
+def _document(reading: Reading, folded: str, words: str) -> Document:
+    distinct = set(words.replace("\n", " ").split(" ")) - {""}
+    return Document(reading, folded, words, document_grams(folded), word_bits(distinct))
 
 
 def _packed_array(numbers: Sequence[int]) -> bytes:

@@ -13,12 +13,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from immich_aio.domain.immich import Shape
-from immich_aio.domain.search_plan import BY_MEANING
+from immich_aio.domain.search_plan import SCANNED
 from immich_aio.store.immich_guard import ImmichTables
 from immich_aio.store.named_sql import NamedSql
 
-TEXTS = 2 * BY_MEANING
-"""Texts from which on there is such an index: below, hardly a word is in enough of them."""
+TEXTS = SCANNED
+"""Texts from which on there is such an index: below, no word is in enough of them."""
 _SQL = NamedSql(resources.files(__package__) / "meaning_index.sql", Shape.V3_1)
 DIMENSIONS = _SQL["dimensions"]
 """SQL: the length of the vectors that there is such an index over."""

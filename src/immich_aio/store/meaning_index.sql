@@ -22,6 +22,6 @@ SELECT set_config('maintenance_work_mem', '512MB', true),
 -- name: make
 -- Copies of another length are left out, so none can fail to be written.
 CREATE INDEX document_meaning_idx ON immich_aio.document
-USING hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+USING hnsw ((embedding::halfvec({dimensions})) halfvec_ip_ops)
 WITH (m = 32, ef_construction = 200)
 WHERE vector_dims(embedding) = {dimensions}

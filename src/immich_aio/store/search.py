@@ -7,13 +7,18 @@ are scored whole.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
 
 from immich_aio.domain.ranking import Hit, merge
 from immich_aio.domain.search_plan import exact_at_most
@@ -23,11 +28,13 @@ from immich_aio.store.database import Database
 from immich_aio.store.frequencies import FrequencyReader
 from immich_aio.store.immich_guard import ImmichTables
 from immich_aio.store.query_words import text_query
+from immich_aio.store.search_reader import AT_FIRST
 from immich_aio.store.search_request import SearchOptions, SearchPage, SearchRequest, Sought
-from immich_aio.store.search_run import AT_FIRST, NO_SCORE, SearchRun, sought_in
+from immich_aio.store.search_run import AT_ONCE, SearchRun
 from immich_aio.store.text.segmentation import Segmenter
 
 V = TypeVar("V")
+W = TypeVar("W")
 
 REMEMBERED = 64
 """Searches whose results are kept for their next pages."""
@@ -67,6 +74,7 @@ class PhotoSearch:
         self._frequencies = FrequencyReader(tables.dimensions)
         self._results: OrderedDict[Hashable, _Result] = OrderedDict()
         self._counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        self._kept_shares: OrderedDict[Hashable, float] = OrderedDict()
 
     async def page(
         self, request: SearchRequest, embedding: Sequence[float] | None = None
@@ -110,29 +118,53 @@ class PhotoSearch:
     ) -> tuple[Sequence[Hit], Sought]:
         """The first results, from one state of the database, and what was looked for."""
         text = await text_query(request.query, self._segmenter)
+        scope = (request.filters, request.scope)
         async with self._database.snapshot(AT_FIRST) as connection:
             frequencies = await self._frequencies.of(connection, text)
             library = await self._frequencies.assets(connection)
-            selection = self._queries.filtered(request.filters, request.scope)
             run = SearchRun(
                 connection,
                 self._tables,
-                selection,
-                sought_in(text, frequencies),
+                self._queries.filtered(*scope),
+                Sought.of(text, frequencies),
                 self._frequencies.is_frequent,
                 self._options.weights,
             )
-            if vector is None or request.query.text_only:
-                every = request.query.text_only
-                return await run.texts_alone(library, limit, every=every), run.sought
-            if self._tables.vector_index is None or await self._is_small(request, run, library):
-                return await run.all_scored(vector, limit), run.sought
-            matched = await run.texts_with_meaning(vector, limit)
-            # In the index's order one may stand above others that score more.
-            lowest = min((hit.score for hit in matched[:limit]), default=NO_SCORE)
-            least = lowest if len(matched) >= limit else NO_SCORE
-            others = await run.others(vector, limit, least)
-        return list(islice(merge(matched, others), limit)), run.sought
+            run.kept_share = self._kept_shares.get(scope)
+            hits = await self._hits(run, request, vector, library, limit, connection)
+        if run.kept_share:
+            _remember(self._kept_shares, scope, run.kept_share)
+        return hits, run.sought
+
+    async def _hits(
+        self,
+        run: SearchRun,
+        request: SearchRequest,
+        vector: str | None,
+        library: int,
+        limit: int,
+        connection: AsyncConnection[DictRow],
+    ) -> list[Hit]:
+        if vector is None or request.query.text_only:
+            return await run.texts_alone(limit, every=request.query.text_only)
+        if self._tables.vector_index is None or await self._is_small(request, run, library):
+            return await run.all_scored(vector, limit)
+        matched, others = await self._both(run, connection, vector, limit)
+        return list(islice(merge(matched, others), limit))
+
+    async def _both(
+        self, run: SearchRun, connection: AsyncConnection[DictRow], vector: str, limit: int
+    ) -> tuple[Sequence[Hit], Sequence[Hit]]:
+        """Those whose texts count, and the others: of a first page side by side."""
+        if limit <= AT_ONCE and run.sought.text.conditions:
+            async with self._database.beside(connection, AT_FIRST) as second:
+                if second is not None:
+                    return await _side_by_side(
+                        run.texts_with_meaning(vector, limit),
+                        run.over(second).others(vector, limit),
+                    )
+        matched = await run.texts_with_meaning(vector, limit)
+        return matched, await run.others(vector, limit, matched)
 
     async def _is_small(self, request: SearchRequest, run: SearchRun, library: int) -> bool:
         """Whether the filters leave so few assets that each is scored."""
@@ -145,10 +177,25 @@ class PhotoSearch:
         return known[1] <= at_most
 
 
+async def _side_by_side(one: Coroutine[Any, Any, V], other: Coroutine[Any, Any, W]) -> tuple[V, W]:
+    """Both; where one fails the other is ended first, for it may need what is given back then."""
+    beside = asyncio.ensure_future(other)
+    try:
+        return await one, await beside
+    except BaseException:
+        beside.cancel()
+        await asyncio.gather(beside, return_exceptions=True)
+        raise
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _written(vector: tuple[float, ...]) -> str:
-    """As pgvector reads it, whose numbers are of single precision: nine digits name each."""
-    return "[" + ",".join(f"{number:.9g}" for number in vector) + "]"
+    """As pgvector reads it, whose numbers are of single precision: nine digits name each.
+
+    Only its direction counts, and it is written with a length of 1, as the copies are.
+    """
+    length = math.hypot(*vector) or 1.0
+    return "[" + ",".join(f"{number / length:.9g}" for number in vector) + "]"
 
 
 def _age(result: _Result) -> float:
@@ -161,6 +208,8 @@ def _serves(result: _Result, wanted: int) -> bool:
 
 def _going_on(shown: Sequence[Hit], hits: Sequence[Hit]) -> Sequence[Hit]:
     """A result that begins as it was shown, whatever has come, gone or changed meanwhile."""
+    if not shown:
+        return hits
     known = {hit.asset_id for hit in shown}
     return [*shown, *(hit for hit in hits if hit.asset_id not in known)]
 

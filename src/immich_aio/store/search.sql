@@ -2,7 +2,7 @@
 
 -- name: for_texts
 -- The planner does not know that to read all grams of a table is slow.
-SET LOCAL enable_seqscan = off
+SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan
 
 -- name: for_many_texts
 -- Two processes share them, where the server's own settings allow it. The planner knows neither how

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from immich_aio.domain.asset_search import AssetFilters, SearchScope
 from immich_aio.domain.ranking import Hit, Weights, rarity
-from immich_aio.domain.search_plan import Frequencies
+from immich_aio.domain.search_plan import FEW, Frequencies
 from immich_aio.domain.search_query import SearchQuery
 from immich_aio.domain.text_query import TextQuery
+from immich_aio.store.word_match import misreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,24 @@ class Sought:
     frequencies: Frequencies
     misread: frozenset[int]
     """The numbers of the conditions whose words were also looked for with a character misread."""
+
+    @classmethod
+    def of(cls, text: TextQuery, frequencies: Frequencies) -> Sought:
+        """What is looked for, where words are so frequent.
+
+        Those that are so rare, alone or together, are also looked for misread.
+        """
+        few_have_all = frequencies.with_all < FEW
+        misread = frozenset(
+            number
+            for number, needles in enumerate(text.conditions)
+            if any(misreadable(one) for one in needles)
+            and (
+                frequencies.by_condition[number] < FEW
+                or (few_have_all and any(one.part_of for one in needles))
+            )
+        )
+        return cls(text, frequencies, misread)
 
     @property
     def rarities(self) -> list[float]:

@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from importlib import resources
-from typing import Any, LiteralString
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from typing import LiteralString
 
 from psycopg import AsyncConnection
-from psycopg.rows import DictRow, TupleRow, tuple_row
+from psycopg.rows import DictRow
 
-from immich_aio.domain.immich import Shape
-from immich_aio.domain.ranking import Hit, Weights, best_first
+from immich_aio.domain.ranking import Hit, Weights
 from immich_aio.domain.search_plan import (
-    FEW,
     SHARED,
-    Frequencies,
     Texts,
     plan_mixed,
     plan_text_only,
     rare_enough,
 )
-from immich_aio.domain.text_query import TextQuery
 from immich_aio.store.asset_search import Selection
 from immich_aio.store.immich_guard import ImmichTables
-from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.search_reader import WINDOW, SearchReader
 from immich_aio.store.search_request import Sought
 from immich_aio.store.search_statements import Statements
 from immich_aio.store.text_match import TextMatch
-from immich_aio.store.word_match import misreadable
 
-WINDOW = 104
-"""Assets in the vector index's order that are put into the order of their scores together."""
 MEANING_WINDOW = 156
 """The same where the index is over the vectors beside the texts: it gives many at once."""
 SPARE = 4
-"""How many times as many texts are put in order as are wanted, for filters take some away."""
+"""How many times as many texts are put in order as are wanted, for filters take some away, where it
+is not known how many."""
+MARGIN, A_FEW = 1.25, 32
+"""The same where it is known: so many times what should be enough, and a few more."""
 MISREAD = 10_000
 """More texts than can have a word misread: its grams that are in more are not looked for."""
+OUTLINED = 4
+"""How many times as many texts must have all words as are then read, for their scores to be bounded
+before."""
+AT_ONCE = 2 * WINDOW
+"""Up to so many assets are as soon there as a few."""
 PEEK = 16
 """Assets nearest to the meaning that tell whether any without text can be among the best."""
-NO_SCORE = -math.inf
+KNOWN = 4
+"""Up to one in so many of what is wanted, found already, is left out of the rest here: that is
+faster than to look at each text."""
 MANY = 5000
 """Texts that are looked at where none has all words."""
-BUDGET = 3
-"""How many times the assets are looked at that should hold a page of texts, newest first."""
+BUDGET = 2
+"""How many times the texts are looked at that should hold a page of matches, newest first."""
 _ANY_SHARE = 1e-9
-_SQL = NamedSql(resources.files(__package__) / "search.sql", Shape.V3_1)
-AT_FIRST = _SQL["for_texts"]
-"""What the transaction of a search begins with."""
 
 
 class SearchRun:
@@ -64,45 +64,68 @@ class SearchRun:
         is_frequent: Callable[[list[int]], bool],
         weights: Weights,
     ) -> None:
-        self._connection = connection
         self._tables = tables
         self._selection = selection
         self.sought = sought
         self._text = sought.text
         self._frequencies = sought.frequencies
         self._weights = weights
+        self.kept_share: float | None = None
+        """What share of texts the filters leave, if it is known: from before, or from now."""
         self._rarities = sought.rarities
         self._match = TextMatch.of(
             sought.text, self._rarities, weights, sought.misread, is_frequent
         )
+        own = {
+            "dimensions": tables.dimensions,
+            "text_weight": weights.text,
+            "least": weights.least,
+        }
+        self._reader = SearchReader(
+            connection,
+            {**own, **selection.parameters, **self._match.parameters},
+            text_weight=weights.text,
+            has_words=bool(sought.text.conditions),
+        )
+
+    def over(self, connection: AsyncConnection[DictRow]) -> SearchRun:
+        """The same over another connection, which sees the same."""
+        beside = copy(self)
+        beside.read_over(connection)
+        return beside
+
+    def read_over(self, connection: AsyncConnection[DictRow]) -> None:
+        """Have it use that connection from now on."""
+        self._reader = self._reader.over(connection)
 
     async def count(self, limit: int) -> int:
         """How many assets the filters leave, up to a limit."""
-        await self._set("for_anything")
-        rows = await self._rows(self._statements(Texts.NONE)["counted"], limit=limit)
-        await self._set("for_texts")
+        await self._reader.set("for_anything")
+        rows = await self._reader.rows(self._statements(Texts.NONE)["counted"], limit=limit)
+        await self._reader.set("for_texts")
         return int(rows[0][0])
 
-    async def texts_alone(self, library: int, limit: int, *, every: bool) -> list[Hit]:
+    async def texts_alone(self, limit: int, *, every: bool) -> list[Hit]:
         """By text only. With ``every`` those with all words; if there are none, those with most."""
         if not self._text.conditions:
-            await self._set("for_anything")
+            await self._reader.set("for_anything")
             newest = "newest_with_text" if every else "newest"
-            return await self._hits(self._statements(Texts.NONE)[newest], limit=limit)
+            return await self._reader.hits(self._statements(Texts.NONE)[newest], limit=limit)
         if not every:
             return await self._best(self._statements(Texts.SOME)["texts"], limit=limit)
         statements = self._statements(Texts.ALL)
         hits: list[Hit] = []
         if plan_text_only(self._frequencies) is Texts.STREAM:
-            assets = BUDGET * limit * library / max(self._frequencies.with_all, 1)
-            budget = min(math.ceil(assets), library)
+            texts_a_match = self._frequencies.documents / max(self._frequencies.with_all, 1)
+            budget = math.ceil(BUDGET * self._enough(limit) * texts_a_match)
             weights = self._weights
             perfect = weights.words + weights.together + weights.phrase - 1e-9
-            hits = await self._hits(
+            hits = await self._reader.hits(
                 statements["newest_perfect"], limit=limit, budget=budget, perfect=perfect
             )
         if len(hits) < limit:
-            hits = await self._best(statements["texts"], limit=limit)
+            names = ("outlined_texts", "texts")
+            hits = await self._best_of_all(statements, names, None, limit)
         return hits or await self._texts_with_most(limit)
 
     async def _texts_with_most(self, limit: int) -> list[Hit]:
@@ -119,7 +142,7 @@ class SearchRun:
     async def all_scored(self, vector: str, limit: int) -> list[Hit]:
         """Each asset scored."""
         exact = self._statements(self._plan).exact
-        return await self._hits(exact, vector, limit=limit)
+        return await self._reader.hits(exact, vector, limit=limit)
 
     async def texts_with_meaning(self, vector: str, limit: int) -> list[Hit]:
         """Assets whose texts count, best first."""
@@ -127,64 +150,90 @@ class SearchRun:
         if plan is Texts.NONE:
             return []
         statements = self._statements(plan)
-        if plan is Texts.STREAM and self._frequencies.by_meaning:
+        if plan is Texts.STREAM and self._frequencies.by_meaning and len(self._rarities) == 1:
             return await self._by_meaning(statements, vector, limit)
         if plan is Texts.STREAM:
             await self._follow_index()
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
-            return await self._in_windows(nearest, rest, vector, limit)
+            return await self._reader.in_windows(nearest, rest, vector, limit)
+        if plan is Texts.ALL:
+            return await self._best_of_all(statements, ("outlined", "matched"), vector, limit)
         return await self._best(statements["matched"], vector, limit=limit)
 
-    async def others(self, vector: str, limit: int, least: float) -> list[Hit]:
+    async def others(
+        self, vector: str, limit: int, matched: Sequence[Hit] | None = None
+    ) -> list[Hit]:
         """Assets whose texts do not count, nearest first; where the index ends, each is scored.
 
-        Fewer where none can score more than ``least``.
+        Where it is known what ``matched``, fewer if they are not among the best beside those.
         """
         statements = self._statements(self._plan)
-        await self._follow_index()
-        if least > NO_SCORE and limit > 2 * WINDOW:  # else all are as soon there as a few
-            first = await self._hits(statements["nearest"], vector, limit=PEEK)
-            if len(first) == PEEK and max(hit.score for hit in first) < least:
-                return []
         nearest, rest = statements["nearest"], statements.rest_without_text
-        return await self._in_windows(nearest, rest, vector, limit)
+        await self._follow_index()
+        if matched is None or limit <= AT_ONCE:
+            return await self._reader.in_windows(nearest, rest, vector, limit)
+        if len(matched) >= limit:
+            lowest = min(hit.score for hit in matched)  # by an index the last may score more
+            first = await self._reader.hits(nearest, vector, limit=PEEK)
+            if len(first) == PEEK and max(hit.score for hit in first) < lowest:
+                return []
+        known = frozenset(hit.asset_id for hit in matched)
+        if len(known) > limit / KNOWN:
+            return await self._reader.in_windows(nearest, rest, vector, limit)
+        return await self._reader.in_windows(statements["nearest_all"], rest, vector, limit, known)
+
+    async def _best_of_all(
+        self, statements: Statements, names: tuple[str, str], vector: str | None, limit: int
+    ) -> list[Hit]:
+        """The best texts with all words. Of many, first by their bounds, for few are read then.
+
+        ``names`` are of the statement that does so, and of the one that reads all.
+        """
+        outlined, scored = names
+        first = self._enough(limit)
+        if self._frequencies.with_all >= OUTLINED * first and not self.sought.misread:
+            await self._share()
+            hits = await self._reader.best_of_outline(
+                statements[outlined], vector, first=first, limit=limit
+            )
+            self.kept_share = self._reader.kept_share or self.kept_share
+            if hits is not None:
+                return hits
+        return await self._best(statements[scored], vector, limit=limit)
 
     async def _best(
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
     ) -> list[Hit]:
         """The best texts; first of so many that the filters should leave enough, else of all."""
-        if self._frequencies.with_all > SHARED:
-            await self._set("for_many_texts")
-        more |= {"limit": limit}
-        first = max(SPARE * limit, MISREAD) if self.sought.misread else SPARE * limit
-        hits = await self._hits(statement, vector, first=first, **more)
-        if len(hits) < limit and self._frequencies.most > first:
-            hits = await self._hits(statement, vector, first=None, **more)
+        await self._share()
+        first = self._enough(limit)
+        first = max(first, MISREAD) if self.sought.misread else first
+        hits = await self._reader.best(statement, vector, first=first, limit=limit, **more)
+        self.kept_share = self._reader.kept_share or self.kept_share
         return hits
 
-    async def _in_windows(
-        self, nearest: LiteralString, rest: LiteralString, vector: str, limit: int
-    ) -> list[Hit]:
-        """What the vector index gives, put in order window by window, and what it does not give."""
-        first = WINDOW * math.ceil(limit / WINDOW)
-        rows = await self._hits(nearest, vector, limit=first)
-        windows = [rows[start : start + WINDOW] for start in range(0, len(rows), WINDOW)]
-        hits = [hit for window in windows for hit in sorted(window, key=best_first)]
-        if len(rows) < first and len(hits) < limit:
-            await self._set("for_anything")
-            found = [hit.asset_id for hit in hits]
-            hits += await self._hits(rest, vector, limit=limit - len(hits), found_ids=found)
-        return hits
+    def _enough(self, limit: int) -> int:
+        """Of so many texts the filters should leave as many as are wanted."""
+        if not self.kept_share:
+            return SPARE * limit
+        return math.ceil(MARGIN * limit / self.kept_share) + A_FEW
+
+    async def _share(self) -> None:
+        """Have two processes look at so many texts."""
+        if self._frequencies.with_all > SHARED:
+            await self._reader.set("for_many_texts")
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""
-        await self._set("for_meaning")
+        await self._reader.set("for_meaning")
         first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
         by_meaning = statements["texts_by_meaning"]
-        hits = await self._hits(by_meaning, vector, limit=limit, first=first, window=MEANING_WINDOW)
+        hits = await self._reader.hits(
+            by_meaning, vector, limit=limit, first=first, window=MEANING_WINDOW
+        )
         if len(hits) < limit:
-            await self._set("for_anything")
-            await self._set("for_texts")
+            await self._reader.set("for_anything")
+            await self._reader.set("for_texts")
             rest = self._counting(self._match.all_of(), every_word=True).rest_matched
             found = [hit.asset_id for hit in hits]
             hits += await self._best(rest, vector, limit=limit - len(hits), found_ids=found)
@@ -230,56 +279,6 @@ class SearchRun:
     async def _follow_index(self) -> None:
         """Have the order of vectors come from Immich's index."""
         if self._tables.vector_index == "vchordrq":
-            await self._set("for_vchordrq", probes="1")
+            await self._reader.set("for_vchordrq", probes="1")
         else:
-            await self._set("for_hnsw" if self._tables.iterative_scan else "for_old_hnsw")
-
-    async def _set(self, settings: str, **parameters: str) -> None:
-        await self._connection.execute(_SQL[settings], parameters)
-
-    async def _hits(
-        self, statement: LiteralString, vector: str | None = None, **more: object
-    ) -> list[Hit]:
-        return [self._hit(row) for row in await self._rows(statement, vector, **more)]
-
-    async def _rows(
-        self, statement: LiteralString, vector: str | None = None, **more: object
-    ) -> list[TupleRow]:
-        cursor = self._connection.cursor(row_factory=tuple_row)
-        await cursor.execute(statement, self._parameters(vector, **more))
-        return await cursor.fetchall()
-
-    def _parameters(self, vector: str | None, **more: object) -> dict[str, Any]:
-        own: dict[str, Any] = {
-            "embedding": vector,
-            "rounded": vector,
-            "dimensions": self._tables.dimensions,
-            "text_weight": self._weights.text,
-            "least": self._weights.least,
-        }
-        return own | self._selection.parameters | self._match.parameters | more
-
-    def _hit(self, row: TupleRow) -> Hit:
-        asset_id, cosine, text_score, every = row[0], row[1], float(row[2]), row[3]
-        score = (cosine or 0.0) + self._weights.text * text_score
-        partial = text_score > 0 and not every and bool(self._text.conditions)
-        return Hit(asset_id, score, cosine, text_score, partial)
-
-
-def sought_in(text: TextQuery, frequencies: Frequencies) -> Sought:
-    """What is looked for, where words are so frequent."""
-    return Sought(text, frequencies, _misread(text, frequencies))
-
-
-def _misread(text: TextQuery, frequencies: Frequencies) -> frozenset[int]:
-    """The words that are so rare, alone or together, that they are also looked for misread."""
-    few_have_all = frequencies.with_all < FEW
-    return frozenset(
-        number
-        for number, needles in enumerate(text.conditions)
-        if any(misreadable(one) for one in needles)
-        and (
-            frequencies.by_condition[number] < FEW
-            or (few_have_all and any(one.part_of for one in needles))
-        )
-    )
+            await self._reader.set("for_hnsw" if self._tables.iterative_scan else "for_old_hnsw")

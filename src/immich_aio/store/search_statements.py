@@ -12,6 +12,20 @@ from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.text_match import TextMatch
 
 _SQL = NamedSql(resources.files(__package__) / "search_statements.sql", Shape.V3_1)
+_TEXTS: dict[str, LiteralString] = {
+    "texts": "true",
+    "texts_with_copy": _SQL["with_copy"],
+    "texts_without_copy": _SQL["without_copy"],
+    "texts_of_asset": 'd."assetId" = asset.id',
+    "texts_of_newest": 'd."takenAt" IS NOT NULL',
+    "texts_of_vector": 'd."assetId" = smart_search."assetId"',
+    "texts_of_outline": 'd."assetId" = outline."assetId"',
+    "texts_by_meaning": _SQL["with_meaning"],
+    "bounds": "true",
+    "bounds_with_copy": _SQL["with_copy"],
+    "bounds_without_copy": _SQL["without_copy"],
+}
+"""By slot of the statements: which texts it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +60,11 @@ class Statements:
     @property
     def rest_matched(self) -> LiteralString:
         """The same, best first."""
+        not_found = _SQL["not_found"]
         return self._filled(
             _SQL["matched"],
-            texts_with_copy=self._texts(f"{_SQL['with_copy']} AND {_SQL['not_found']}"),
-            texts_without_copy=self._texts(f"{_SQL['without_copy']} AND {_SQL['not_found']}"),
+            texts_with_copy=self._counting(f"{_SQL['with_copy']} AND {not_found}"),
+            texts_without_copy=self._counting(f"{_SQL['without_copy']} AND {not_found}"),
         )
 
     @property
@@ -61,48 +76,62 @@ class Statements:
         return self._filled(_SQL["exact"], wanted=_SQL[wanted])
 
     def _filled(self, sql: LiteralString, **more: LiteralString) -> LiteralString:
-        texts: dict[str, LiteralString] = {
-            "texts": "true",
-            "texts_with_copy": _SQL["with_copy"],
-            "texts_without_copy": _SQL["without_copy"],
-            "texts_of_asset": 'd."assetId" = asset.id',
-            "texts_of_newest": 'd."assetId" = newest.id',
-            "texts_of_vector": 'd."assetId" = smart_search."assetId"',
-        }
-        slots: dict[str, LiteralString] = {
-            name: self._texts(which) for name, which in texts.items() if f"{{{name}}}" in sql
-        }
-        if "{texts_by_meaning}" in sql:
-            slots["texts_by_meaning"] = self._texts(
-                self._of_length(_SQL["with_meaning"]),
-                order=self._of_length(_SQL["near_in_meaning"]),
-            )
-        slots |= {
+        needed = [name for name in _TEXTS if f"{{{name}}}" in sql]
+        slots = {name: self._texts(name) for name in needed} | {
             "selection": self.selection.sql,
             "not_excluded": self._not_excluded,
             "no_text": self._no_text,
-            "copy_type": "halfvec" if self.half_vectors else "vector",
+            "closeness": _SQL["closeness"].format(copy_type=self._copy_type),
+            "own_closeness": _SQL["own_closeness"],
         }
         return sql.format(**slots | more)
+
+    def _texts(self, name: str) -> LiteralString:
+        """The texts that count, of some, scored: for the slot of that name."""
+        which = _TEXTS[name]
+        if name == "texts_of_outline":  # what else must hold of them has been asked before
+            return self.match.texts(which, every_word=self.every_word)
+        if name == "texts_by_meaning":
+            distance = self._of_length(_SQL["near_in_meaning"])
+            return self._counting(self._of_length(which), distance=distance)
+        if name == "texts_of_newest":  # of so many, texts tell faster than their grams
+            which = f"{which}{self._apart}"
+            return self.match.texts(which, every_word=self.every_word, newest=True)
+        return self._counting(which, at_most=name.startswith("bounds"))
 
     def _of_length(self, sql: LiteralString) -> LiteralString:
         written: LiteralString = sql.format(dimensions=self.dimensions)  # a number
         return written
 
-    def _texts(self, which: LiteralString, order: LiteralString | None = None) -> LiteralString:
-        """The texts that count, of those assets; with ``order`` by that, as their ``distance``."""
+    def _counting(
+        self, which: LiteralString, distance: LiteralString | None = None, *, at_most: bool = False
+    ) -> LiteralString:
+        """The texts that count, of those; with a ``distance`` in its order.
+
+        With ``at_most`` those that may count, with the scores that they have at most.
+        """
         if not self.match.levels:
             return _SQL["no_texts"]
-        apart = f" AND NOT {self.match.excluded}" if self.match.excluded else ""
-        which = f"{which} AND ({self.candidates}){apart}"
-        return self.match.texts(which, every_word=self.every_word, order=order)
+        which = f"{which} AND ({self.candidates}){self._apart}"
+        return self.match.texts(
+            which, every_word=self.every_word, distance=distance, at_most=at_most
+        )
+
+    @property
+    def _copy_type(self) -> LiteralString:
+        return "halfvec" if self.half_vectors else "vector"
+
+    @property
+    def _apart(self) -> LiteralString:
+        """That nothing excluded occurs in the text ``d``."""
+        return f" AND NOT {self.match.excluded}" if self.match.excluded else ""
 
     @property
     def _no_text(self) -> LiteralString:
         """Whether ``asset`` has no text that counts."""
         if not self.match.levels:
             return "true"
-        texts = self._texts('d."assetId" = asset.id')
+        texts = self._texts("texts_of_asset")
         return _SQL["no_text_that_counts"].format(texts=texts)
 
     @property

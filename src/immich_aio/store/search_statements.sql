@@ -10,42 +10,109 @@ SELECT count(*) FROM (SELECT FROM asset {selection} LIMIT :limit) counted
 -- Best first by text and meaning. Assets are looked at last, and only those of the first texts. A
 -- copy of a text's vector stands beside it, for the order; where it does not yet, and for what is
 -- told in the end, Immich's own is read. (:rounded is :embedding again, for PostgreSQL would round
--- both if they were one parameter.)
-SELECT asset.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
-  found.text_score, found.every
+-- both if they were one parameter.) With each comes how many texts those were, and how many of them
+-- the filters keep; where that is few, what they took away follows, without an id.
+SELECT best.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
+  best.text_score, best.every, best.looked_at, best.kept, true
 FROM (
-  (
-    SELECT "assetId", text_score, every, :text_weight * text_score
-      + coalesce(nullif(1 - (d.embedding <=> :rounded::{copy_type}), 'NaN'), 0) AS score
-    FROM {texts_with_copy} d
-    ORDER BY score DESC, "assetId" LIMIT :first
-  ) UNION ALL (
-    SELECT d."assetId", text_score, every, :text_weight * text_score
-      + coalesce(nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN'), 0) AS score
-    FROM {texts_without_copy} d
-    LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
-    ORDER BY score DESC, d."assetId" LIMIT :first
-  )
-) found JOIN asset ON asset.id = found."assetId"
-LEFT JOIN smart_search ON smart_search."assetId" = found."assetId" {selection}
-ORDER BY found.score DESC, asset.id LIMIT :limit
+  SELECT kept.id, found.text_score, found.every, looked_at, count(kept.id) OVER () AS kept,
+    found.score
+  FROM (
+    SELECT *, count(*) OVER () AS looked_at
+    FROM (
+      (
+        SELECT "assetId", text_score, every, :text_weight * text_score + {closeness} AS score
+        FROM {texts_with_copy} d
+        ORDER BY score DESC, "assetId" LIMIT :first
+      ) UNION ALL (
+        SELECT d."assetId", text_score, every,
+          :text_weight * text_score + {own_closeness} AS score
+        FROM {texts_without_copy} d
+        LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
+        ORDER BY score DESC, d."assetId" LIMIT :first
+      )
+    ) texts
+  ) found
+  LEFT JOIN LATERAL (SELECT id FROM asset {selection} AND id = found."assetId") kept ON true
+  ORDER BY kept.id IS NULL, found.score DESC, kept.id LIMIT :limit
+) best LEFT JOIN smart_search ON smart_search."assetId" = best.id
+ORDER BY best.id IS NULL, best.score DESC, best.id
+
+-- name: outlined
+-- The same of those whose scores are highest at most, which their texts are not read for. Each tells
+-- whether it scores at least what all others do at most.
+SELECT best.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
+  best.text_score, best.every, best.looked_at, best.kept, best.score >= best.others
+FROM (
+  SELECT kept.id, kept.text_score, kept.every, looked_at, count(kept.id) OVER () AS kept, others,
+    at_most + :text_weight * (kept.text_score - bound) AS score
+  FROM (
+    SELECT *, count(*) OVER () AS looked_at, min(at_most) OVER () AS others
+    FROM (
+      (
+        SELECT "assetId", text_score AS bound, :text_weight * text_score + {closeness} AS at_most
+        FROM {bounds_with_copy} d
+        ORDER BY at_most DESC, "assetId" LIMIT :first
+      ) UNION ALL (
+        SELECT d."assetId", text_score, :text_weight * text_score + {own_closeness} AS at_most
+        FROM {bounds_without_copy} d
+        LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
+        ORDER BY at_most DESC, d."assetId" LIMIT :first
+      )
+      ORDER BY at_most DESC, "assetId" LIMIT :first
+    ) texts
+  ) outline LEFT JOIN LATERAL (
+    SELECT id, text_score, every FROM asset CROSS JOIN LATERAL {texts_of_outline} found
+    {selection} AND id = outline."assetId"
+  ) kept ON true
+  ORDER BY kept.id IS NULL, score DESC, kept.id LIMIT :limit
+) best LEFT JOIN smart_search ON smart_search."assetId" = best.id
+ORDER BY best.id IS NULL, best.score DESC, best.id
+
+-- name: closeness
+-- (Copies are directions, of which the product is the cosine; 0 where there is none.)
+-(d.embedding <#> :rounded::{copy_type})
+
+-- name: own_closeness
+coalesce(nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN'), 0)
 
 -- name: texts
--- Best first by text alone, then newest first.
-SELECT asset.id, NULL AS cosine, found.text_score, found.every FROM (
-  SELECT "assetId", text_score, every, "takenAt" FROM {texts} d
-  ORDER BY text_score DESC, "takenAt" DESC, "assetId" LIMIT :first
-) found JOIN asset ON asset.id = found."assetId" {selection}
-ORDER BY found.text_score DESC, found."takenAt" DESC, asset.id LIMIT :limit
+-- Best first by text alone, then newest first; with each what matched has.
+SELECT kept.id, NULL AS cosine, found.text_score, found.every, looked_at,
+  count(kept.id) OVER () AS kept, true
+FROM (
+  SELECT *, count(*) OVER () AS looked_at
+  FROM (
+    SELECT "assetId", text_score, every, "takenAt" FROM {texts} d
+    ORDER BY text_score DESC, "takenAt" DESC, "assetId" LIMIT :first
+  ) texts
+) found
+LEFT JOIN LATERAL (SELECT id FROM asset {selection} AND id = found."assetId") kept ON true
+ORDER BY kept.id IS NULL, found.text_score DESC, found."takenAt" DESC, kept.id LIMIT :limit
+
+-- name: outlined_texts
+-- The same of those whose scores are highest at most; with each what outlined has.
+SELECT kept.id, NULL AS cosine, kept.text_score, kept.every, looked_at,
+  count(kept.id) OVER () AS kept,
+  kept.text_score > others OR (kept.text_score = others AND at_most = others)
+FROM (
+  SELECT *, count(*) OVER () AS looked_at, min(at_most) OVER () AS others
+  FROM (
+    SELECT "assetId", "takenAt", text_score AS at_most FROM {bounds} d
+    ORDER BY at_most DESC, "takenAt" DESC, "assetId" LIMIT :first
+  ) texts
+) outline LEFT JOIN LATERAL (
+  SELECT id, text_score, every FROM asset CROSS JOIN LATERAL {texts_of_outline} found
+  {selection} AND id = outline."assetId"
+) kept ON true
+ORDER BY kept.id IS NULL, kept.text_score DESC, outline."takenAt" DESC, kept.id LIMIT :limit
 
 -- name: newest_perfect
--- Those of the newest assets whose texts could not match better, newest first.
-SELECT newest.id, NULL AS cosine, d.text_score, true AS every FROM (
-  SELECT asset.id FROM asset {selection}
-  ORDER BY asset."fileCreatedAt" DESC FETCH FIRST (:budget::int8) ROWS WITH TIES
-) newest CROSS JOIN LATERAL {texts_of_newest} d
-WHERE d.text_score >= :perfect
-ORDER BY d."takenAt" DESC, newest.id LIMIT :limit
+-- Those of the newest texts that could not match better, newest first.
+SELECT asset.id, NULL AS cosine, newest.text_score, true AS every
+FROM {texts_of_newest} newest JOIN asset ON asset.id = newest."assetId"
+{selection} AND newest.text_score >= :perfect
+ORDER BY newest."takenAt" DESC, asset.id LIMIT :limit
 
 -- name: newest
 SELECT asset.id, NULL AS cosine, 0 AS text_score, true AS every
@@ -58,21 +125,36 @@ FROM asset JOIN immich_aio.document ON document."assetId" = asset.id {selection}
 ORDER BY asset."fileCreatedAt" DESC, asset.id LIMIT :limit
 
 -- name: nearest
--- Those whose texts do not count, in the vector index's order.
-SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
-  0 AS text_score, false AS every
-FROM smart_search JOIN asset ON asset.id = smart_search."assetId"
-{selection} AND {not_excluded} AND {no_text}
-ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
+-- Those whose texts do not count, in the vector index's order. (To read a vector takes long: each is
+-- read once, for the order and the cosine.)
+SELECT id, 1 - distance AS cosine, 0 AS text_score, false AS every
+FROM (
+  SELECT asset.id, smart_search.embedding <=> :embedding::vector AS distance
+  FROM smart_search JOIN asset ON asset.id = smart_search."assetId"
+  {selection} AND {not_excluded} AND {no_text}
+  ORDER BY distance LIMIT :limit
+) nearest
+
+-- name: nearest_all
+-- Whatever their texts, in that order.
+SELECT id, 1 - distance AS cosine, 0 AS text_score, false AS every
+FROM (
+  SELECT asset.id, smart_search.embedding <=> :embedding::vector AS distance
+  FROM smart_search JOIN asset ON asset.id = smart_search."assetId"
+  {selection} AND {not_excluded}
+  ORDER BY distance LIMIT :limit
+) nearest
 
 -- name: nearest_texts
--- Those whose texts count, in the vector index's order.
-SELECT asset.id, 1 - (smart_search.embedding <=> :embedding::vector) AS cosine,
-  d.text_score, d.every
-FROM smart_search CROSS JOIN LATERAL {texts_of_vector} d
-JOIN asset ON asset.id = smart_search."assetId"
-{selection}
-ORDER BY smart_search.embedding <=> :embedding::vector LIMIT :limit
+-- Those whose texts count, in that order.
+SELECT id, 1 - distance AS cosine, text_score, every
+FROM (
+  SELECT asset.id, smart_search.embedding <=> :embedding::vector AS distance, d.text_score, d.every
+  FROM smart_search CROSS JOIN LATERAL {texts_of_vector} d
+  JOIN asset ON asset.id = smart_search."assetId"
+  {selection}
+  ORDER BY distance LIMIT :limit
+) nearest
 
 -- name: texts_by_meaning
 -- The same in the order of the index over the vectors beside the texts, put in the order of their
@@ -95,7 +177,7 @@ FROM (
 ORDER BY best.rank
 
 -- name: near_in_meaning
-d.embedding::halfvec({dimensions}) <=> :rounded::halfvec
+d.embedding::halfvec({dimensions}) <#> :rounded::halfvec
 
 -- name: with_meaning
 -- (Written out, for the planner must see at once that the index has them all.)

@@ -119,11 +119,13 @@ class TextIndex:
             await copy.write(COPY_END)
         await self._lay_out()
         async with self.connection.transaction():
-            await self._execute("more_memory", "key_of_new", "index_new", "dimensions_of_new")
+            await self._execute("more_memory", "key_of_new", "index_new")
+            await self._execute("dimensions_of_new", "dates_of_new")
         await self._execute("analyze_new")
         async with self.connection.transaction():
             await self._execute("have_patience_here", "drop_old", "take_over")
-            await self._execute("take_over_key", "take_over_grams", "take_over_dimensions")
+            await self._execute("take_over_key", "take_over_grams")
+            await self._execute("take_over_dimensions", "take_over_dates")
             await self.remember(segmenter, moment)
         return count
 

@@ -14,19 +14,21 @@ UPDATE immich_aio.state SET segmenter = :segmenter, format = :format, "followedA
 CREATE TEMPORARY TABLE incoming (LIKE immich_aio.document) ON COMMIT DROP
 
 -- name: copy_incoming
-COPY incoming ("assetId", folded, words, confidence, grams, signature) FROM STDIN (FORMAT binary)
+COPY incoming ("assetId", folded, words, confidence, grams, signature, "wordBits") FROM STDIN (FORMAT binary)
 
 -- name: upsert
 INSERT INTO immich_aio.document AS known (
-  "assetId", folded, words, confidence, grams, signature, embedding, "embeddingVersion", "takenAt"
+  "assetId", folded, words, confidence, grams, signature, "wordBits",
+  embedding, "embeddingVersion", "takenAt"
 )
-SELECT incoming."assetId", folded, words, confidence, grams, signature,
-  smart_search.embedding, smart_search.xmin, asset."fileCreatedAt"
+SELECT incoming."assetId", folded, words, confidence, grams, signature, "wordBits",
+  immich_aio.copy_of(smart_search.embedding), smart_search.xmin, asset."fileCreatedAt"
 FROM incoming
 LEFT JOIN smart_search ON smart_search."assetId" = incoming."assetId"
 LEFT JOIN asset ON asset.id = incoming."assetId"
 ON CONFLICT ("assetId") DO UPDATE SET folded = excluded.folded, words = excluded.words,
   confidence = excluded.confidence, grams = excluded.grams, signature = excluded.signature,
+  "wordBits" = excluded."wordBits",
   embedding = excluded.embedding, "embeddingVersion" = excluded."embeddingVersion",
   "takenAt" = excluded."takenAt"
 
@@ -39,13 +41,24 @@ DELETE FROM immich_aio.document WHERE "assetId" = any(:ids)
 DROP TABLE IF EXISTS immich_aio.document_copied, immich_aio.document_new
 
 -- name: make_new
+-- What almost every search reads of very many texts stands first.
 CREATE UNLOGGED TABLE immich_aio.document_copied (LIKE immich_aio.document);
-CREATE TABLE immich_aio.document_new (LIKE immich_aio.document INCLUDING STORAGE);
-ALTER TABLE immich_aio.document_new ALTER COLUMN grams SET STATISTICS 300
+CREATE TABLE immich_aio.document_new AS
+SELECT "assetId", "takenAt", confidence, "embeddingVersion", signature, "wordBits", embedding, folded,
+  words, grams
+FROM immich_aio.document WITH NO DATA;
+ALTER TABLE immich_aio.document_new
+  ALTER COLUMN confidence SET NOT NULL, ALTER COLUMN signature SET NOT NULL,
+  ALTER COLUMN "wordBits" SET NOT NULL, ALTER COLUMN "wordBits" SET STORAGE EXTERNAL,
+  ALTER COLUMN embedding SET STORAGE PLAIN,
+  ALTER COLUMN folded SET NOT NULL, ALTER COLUMN folded SET STORAGE EXTERNAL,
+  ALTER COLUMN words SET NOT NULL, ALTER COLUMN words SET STORAGE EXTERNAL,
+  ALTER COLUMN grams SET NOT NULL, ALTER COLUMN grams SET STATISTICS 300
 
 -- name: copy_new
-COPY immich_aio.document_copied ("assetId", folded, words, confidence, grams, signature)
-FROM STDIN (FORMAT binary)
+COPY immich_aio.document_copied (
+  "assetId", folded, words, confidence, grams, signature, "wordBits"
+) FROM STDIN (FORMAT binary)
 
 -- name: how_to_lay_out
 -- The vector and an ordinary text stay in the row, for every search reads them; grams do not.
@@ -56,10 +69,11 @@ FROM pg_attribute WHERE attrelid = 'smart_search'::regclass AND attname = 'embed
 
 -- name: fill_new
 INSERT INTO immich_aio.document_new (
-  "assetId", folded, words, confidence, grams, signature, embedding, "embeddingVersion", "takenAt"
+  "assetId", folded, words, confidence, grams, signature, "wordBits",
+  embedding, "embeddingVersion", "takenAt"
 )
-SELECT copied."assetId", folded, words, confidence, grams, signature,
-  smart_search.embedding, smart_search.xmin, asset."fileCreatedAt"
+SELECT copied."assetId", folded, words, confidence, grams, signature, "wordBits",
+  immich_aio.copy_of(smart_search.embedding), smart_search.xmin, asset."fileCreatedAt"
 FROM immich_aio.document_copied copied
 LEFT JOIN smart_search ON smart_search."assetId" = copied."assetId"
 LEFT JOIN asset ON asset.id = copied."assetId"
@@ -80,6 +94,9 @@ WITH (fastupdate = off)
 -- name: dimensions_of_new
 CREATE INDEX document_new_dimensions_idx ON immich_aio.document_new ((vector_dims(embedding)))
 
+-- name: dates_of_new
+CREATE INDEX document_new_date_idx ON immich_aio.document_new ("takenAt")
+
 -- name: analyze_new
 ANALYZE immich_aio.document_new
 
@@ -98,6 +115,9 @@ ALTER INDEX immich_aio.document_new_grams_idx RENAME TO document_grams_idx
 -- name: take_over_dimensions
 ALTER INDEX immich_aio.document_new_dimensions_idx RENAME TO document_dimensions_idx
 
+-- name: take_over_dates
+ALTER INDEX immich_aio.document_new_date_idx RENAME TO document_date_idx
+
 -- ---- What stands beside the texts
 
 -- name: refresh_copies
@@ -111,7 +131,8 @@ WITH stale AS (
   LIMIT :limit
 )
 UPDATE immich_aio.document
-SET embedding = smart_search.embedding, "embeddingVersion" = smart_search.xmin,
+SET embedding = immich_aio.copy_of(smart_search.embedding),
+  "embeddingVersion" = smart_search.xmin,
   "takenAt" = asset."fileCreatedAt"
 FROM stale
 JOIN asset ON asset.id = stale."assetId"

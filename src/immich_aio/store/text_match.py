@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 from immich_aio.domain.ranking import SURE, UNSURE, Match, Weights
 from immich_aio.domain.text_query import Needle, TextQuery
 from immich_aio.store.text.grams import is_cjk, query_grams
+from immich_aio.store.text.word_bits import bits_of
 from immich_aio.store.word_match import (
     MIN_MISREAD_CJK,
     Rule,
@@ -33,6 +34,8 @@ _CHANGING: LiteralString = "extract(epoch FROM clock_timestamp())::float8"
 """In place of a level that is NULL, which none is: what may change between two looks is computed
 once. (OFFSET 0 would do that too, but keep PostgreSQL from sharing the work between processes.)
 """
+_NEWEST: LiteralString = """
+  ORDER BY "takenAt" DESC FETCH FIRST (%(budget)s::int8) ROWS WITH TIES"""
 _TEXTS = """(
 SELECT "assetId", "takenAt", embedding{distance}, {found} AS found, {every} AS every, (
     %(weigh_words)s * ({found}) * ({found})
@@ -58,6 +61,8 @@ class TextMatch:
     """Whether anything excluded occurs; empty where nothing is excluded."""
     levels: tuple[LiteralString, ...]
     """By condition: how well it is found, 0…1."""
+    bounds: tuple[LiteralString, ...]
+    """The same at most, as far as that is told without the text, where none is found misread."""
     phrase: LiteralString
     """Whether the words stand together as they were typed, 0…1."""
     parameters: dict[str, Any]
@@ -77,11 +82,12 @@ class TextMatch:
         through what is left of them, unless grams ``is_frequent``.
         """
         writer = _Writer(is_frequent)
-        candidates, levels = [], []
+        candidates, levels, bounds = [], [], []
         for number, needles in enumerate(query.conditions):
             near = number in misread
             candidates.append(_any(writer.candidate(needle, near) for needle in needles))
             levels.append(_greatest([writer.level(needle, near) for needle in needles]))
+            bounds.append(_greatest([writer.bound(needle) for needle in needles]))
         excluded = [writer.occurs(needle) for needle in query.excluded]
         phrase = writer.phrase(query.phrase) if query.phrase else "0"
         total = sum(rarities)
@@ -90,29 +96,41 @@ class TextMatch:
             tuple(candidates),
             _any(excluded) if excluded else "",
             tuple(levels),
+            tuple(bounds),
             phrase,
             writer.parameters | shares | _constants(weights),
         )
 
     def texts(
-        self, which: LiteralString, *, every_word: bool, order: LiteralString | None = None
+        self,
+        which: LiteralString,
+        *,
+        every_word: bool,
+        distance: LiteralString | None = None,
+        newest: bool = False,
+        at_most: bool = False,
     ) -> LiteralString:
         """The texts of which that condition over ``d`` holds, scored as ``domain/ranking.py`` does.
 
         Each has ``found`` (the share of the words, by rarity), ``every`` (whether all are there),
         ``text_score``, and its document's columns that results need. Either every word must be
-        there, or enough of them. With ``order`` they come by that, and each has it as ``distance``.
+        there, or enough of them. With a ``distance`` they come by that, and each has it; with
+        ``newest`` only so many of the newest are looked at as ``budget`` says.
+        With ``at_most`` the scores are those they have at most, which takes much less time.
         """
         numbers = range(len(self.levels))
         levels = ", ".join(
-            f"coalesce({sql}, {_CHANGING}) AS l{number}" for number, sql in enumerate(self.levels)
+            f"coalesce({sql}, {_CHANGING}) AS l{number}"
+            for number, sql in enumerate(self.bounds if at_most else self.levels)
         )
         found = " + ".join(f"%(share_{number})s * l{number}" for number in numbers)
         every = " AND ".join(f"l{number} > 0" for number in numbers)
         alone = f"CASE WHEN l0 > {float(Match.NEAR)}::float8 THEN l0 ELSE 0 END"
         in_order = alone if len(self.levels) == 1 else self.phrase
         enough = every if every_word else f"({found}) >= %(least)s"
-        by_distance = order is not None
+        order: LiteralString = _NEWEST if newest else ""
+        if distance is not None:
+            order = " ORDER BY distance"
         return _TEXTS.format(
             levels=levels,
             found=found,
@@ -120,9 +138,9 @@ class TextMatch:
             in_order=in_order,
             which=which,
             enough=enough,
-            distances=f", {order} AS distance" if by_distance else "",
-            distance=", distance" if by_distance else "",
-            order=" ORDER BY distance" if by_distance else "",
+            distances="" if distance is None else f", {distance} AS distance",
+            distance="" if distance is None else ", distance",
+            order=order,
         )
 
     def all_of(self) -> LiteralString:
@@ -170,6 +188,16 @@ class _Writer:
         )
         return _written(f"CASE {' '.join(cases)} ELSE 0 END")
 
+    def bound(self, needle: Needle) -> LiteralString:
+        best, *others = rules(needle, near=False)
+        if best.where is not Where.WORDS:
+            return _written(f"{float(best.match)}::float8")
+        else_at_most = float(max((rule.match for rule in others), default=Match.NONE))
+        may_hold = self._may_hold(needle.text)
+        return _written(
+            f"CASE WHEN {may_hold} THEN {float(best.match)}::float8 ELSE {else_at_most} END"
+        )
+
     def occurs(self, needle: Needle) -> LiteralString:
         tests = _any(self._holds(rule) for rule in rules(needle, near=False))
         return _written(f"({self.candidate(needle, near=False)} AND {tests})")
@@ -183,10 +211,17 @@ class _Writer:
         if rule.patterns:
             return _written(f"{form} LIKE ANY({self._put(list(rule.patterns))}::text[])")
         holds = f"strpos({form}, {self._put(rule.text)}) > 0"
+        if rule.where is Where.WORDS:
+            holds = f"({self._may_hold(rule.text.strip())} AND {holds})"
         if rule.where is Where.SPACED:  # which takes much longer to make than to see it is in vain
             pattern = "%" + rule.text.strip().replace(" ", "_") + "%"
             holds = f"(d.folded LIKE {self._put(pattern)} AND {holds})"
         return _written(holds)
+
+    def _may_hold(self, word: str) -> LiteralString:
+        """Whether a text may hold it as a word, by its word bits."""
+        bits = (f'get_bit(d."wordBits", {self._put(one)}) = 1' for one in bits_of(word))
+        return _written(" AND ".join(bits))
 
     def _put(self, value: object) -> str:
         name = f"match_{len(self.parameters)}"

@@ -222,7 +222,7 @@ async def test_a_rebuild_gives_what_following_gave_and_tells_how_far_it_is(
         "SELECT indexname FROM pg_indexes WHERE schemaname = 'immich_aio' "
         "AND tablename LIKE 'document%%'"
     )
-    kinds = ("pkey", "grams_idx", "dimensions_idx")
+    kinds = ("pkey", "grams_idx", "dimensions_idx", "date_idx")
     assert {row["indexname"] for row in names} == {f"document_{kind}" for kind in kinds}
 
 

@@ -19,7 +19,7 @@ from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Weights
 from immich_aio.domain.search_plan import Texts
 from immich_aio.errors import BadInputError
-from immich_aio.store import search, search_run
+from immich_aio.store import search, search_reader, search_run
 from immich_aio.store.database import Database
 from immich_aio.store.immich_guard import immich_tables
 from immich_aio.store.search import PhotoSearch
@@ -283,7 +283,7 @@ async def test_pages_of_a_frequent_word_go_on_where_the_ones_before_ended(
 async def test_a_worse_text_that_is_nearer_hides_no_photo_without_text(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_run, "WINDOW", 2)
+    monkeypatch.setattr(search_reader, "WINDOW", 2)
     texts = ["invoice", "invo1ce", "invoice", "invoice", *[""] * 20]
     angles = [50, 55, 60, 62, *(45 + number / 10 for number in range(20))]
     world = library(*texts, vectors=[towards(angle) for angle in angles])
@@ -323,14 +323,14 @@ async def test_the_last_pages_are_there_wherever_the_index_ends(
         await database.run("DROP INDEX clip_index")
         tables = await immich_tables(database)
     elif ends == "early":
-        sql = dict(search_run._SQL)
+        sql = dict(search_reader._SQL)
         sql["for_hnsw"] = sql["for_hnsw"].replace("'64'", "'5'").replace("'100000'", "'1'")
-        monkeypatch.setattr(search_run, "_SQL", sql)
+        monkeypatch.setattr(search_reader, "_SQL", sql)
     else:
         tables = replace(tables, iterative_scan=False)
-        sql = dict(search_run._SQL)
+        sql = dict(search_reader._SQL)
         sql["for_old_hnsw"] = sql["for_old_hnsw"].replace("'1000'", "'5'")
-        monkeypatch.setattr(search_run, "_SQL", sql)
+        monkeypatch.setattr(search_reader, "_SQL", sql)
     for plan in (Texts.SOME, Texts.STREAM):
         monkeypatch.setattr(search_run, "plan_mixed", lambda *_, plan=plan: plan)
         asked = Asked("发票", vector=random_vector(dice))

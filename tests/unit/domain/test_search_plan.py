@@ -45,6 +45,12 @@ def test_texts_with_words_that_are_rare_only_together_are_scored() -> None:
     assert text_only(200_000, 20_000) is Texts.ALL
 
 
+@pytest.mark.parametrize(("documents", "word"), [(40_000, 5_000), (200_000, 11_000)])
+def test_of_texts_with_a_frequent_word_the_newest_are_looked_at(documents: int, word: int) -> None:
+    assert plan_text_only(Frequencies(documents, (word,))) is Texts.STREAM
+    assert plan_text_only(Frequencies(documents, (word * 9 // 10,))) is Texts.ALL
+
+
 def test_all_texts_of_a_library_of_some_hundred_thousand_photos_are_scored() -> None:
     assert mixed(40_000) is Texts.ALL
 
@@ -52,21 +58,6 @@ def test_all_texts_of_a_library_of_some_hundred_thousand_photos_are_scored() -> 
 def test_a_word_of_half_of_all_texts_is_followed_in_the_order_of_assets() -> None:
     assert mixed(200_000) is Texts.STREAM
     assert text_only(200_000) is Texts.STREAM
-
-
-@pytest.mark.parametrize(
-    ("documents", "scored"),
-    [(20_000, 10_000), (40_000, 10_000), (100_000, 25_000), (TEXTS, 40_000)],
-)
-def test_a_word_of_many_texts_is_followed_sooner_where_their_vectors_have_an_index(
-    documents: int, scored: int
-) -> None:
-    for count, plan in ((scored, Texts.ALL), (scored + 1, Texts.STREAM)):
-        indexed = Frequencies(documents, (count,), by_meaning=True)
-        assert plan_mixed(indexed, [1.0], 0.5) is plan
-    assert plan_mixed(Frequencies(documents, (scored,)), [1.0], 0.5) is Texts.ALL
-    two = Frequencies(documents, (documents, 11_000), by_meaning=True)
-    assert plan_mixed(two, [0.5, 0.5], 0.5) is Texts.ALL
 
 
 @pytest.mark.parametrize("documents", [0, 1, 5])
