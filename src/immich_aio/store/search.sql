@@ -27,7 +27,7 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'of
 SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true),
-  set_config('hnsw.ef_search', '600', true),
+  set_config('hnsw.ef_search', :ef_search, true),
   set_config('hnsw.iterative_scan', 'relaxed_order', true),
   -- Else it ends after a thousand; beyond so many, which filters may need, to score all is faster.
   set_config('hnsw.scan_mem_multiplier', '16', true),

@@ -28,6 +28,9 @@ from immich_aio.store.text_match import TextMatch
 
 MEANING_WINDOW = 156
 """The same where the index is over the vectors beside the texts: it gives many at once."""
+NEAR, MIN_EF, MAX_EF = 300, 400, 1000
+"""Of the texts that such an index looks at, so many should have the word, for it to miss few; the
+least and the most that it looks at at once, which is all that pgvector allows."""
 SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away, where it
 is not known how many."""
@@ -207,7 +210,8 @@ class SearchRun:
         """The best texts; first of so many that the filters should leave enough, else of all."""
         await self._share()
         first = self._enough(limit)
-        first = max(first, MISREAD) if self.sought.misread else first
+        if self.sought.misread and not self.kept_share:
+            first = max(first, MISREAD)  # for to read all of them again takes long
         hits = await self._reader.best(statement, vector, first=first, limit=limit, **more)
         self.kept_share = self._reader.kept_share or self.kept_share
         return hits
@@ -225,7 +229,9 @@ class SearchRun:
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""
-        await self._reader.set("for_meaning")
+        matches_a_text = self._frequencies.with_all / max(self._frequencies.documents, 1)
+        ef_search = min(max(math.ceil(NEAR / matches_a_text), MIN_EF), MAX_EF)
+        await self._reader.set("for_meaning", ef_search=str(ef_search))
         first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
         by_meaning = statements["texts_by_meaning"]
         hits = await self._reader.hits(
