@@ -2,12 +2,17 @@
 
 -- name: for_texts
 -- The planner does not know that to read all grams of a table is slow.
-SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan
+SET LOCAL enable_seqscan = off
+
+-- name: for_bounds
+-- A plan for any words would take half as long again as one for these.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: for_many_texts
 -- Two processes share them, where the server's own settings allow it. The planner knows neither how
 -- many texts have several grams nor how long it takes to look into one.
-SELECT set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+  set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0', true),
   set_config('min_parallel_table_scan_size', '0', true),
   set_config('max_parallel_workers_per_gather',
     least(current_setting('max_parallel_workers_per_gather')::int, 1)::text, true)
