@@ -43,7 +43,7 @@ class SearchReader:
         self._text_weight = text_weight
         self._has_words = has_words
         self.kept_share: float | None = None
-        """Of the texts that were put in order last, what share the filters keep."""
+        """What share of texts the filters keep, if it is known: from before, or from now."""
 
     def over(self, connection: AsyncConnection[DictRow]) -> SearchReader:
         """The same over another connection."""
@@ -75,9 +75,10 @@ class SearchReader:
     ) -> list[Hit]:
         """The best texts: of the first so many, or of all where filters leave too few of them."""
         rows = await self._first_rows(statement, vector, limit=limit, first=first, **more)
-        if len(self._kept(rows)) < limit and not _are_all(rows, first):
-            rows = await self.rows(statement, vector, limit=limit, first=None, **more)
-        return self._kept(rows)
+        hits = self._kept(rows)
+        if len(hits) < limit and not _are_all(rows, first):
+            hits = await self.hits(statement, vector, limit=limit, first=None, **more)
+        return hits
 
     async def best_of_outline(
         self, statement: LiteralString, vector: str | None, *, first: int, limit: int
@@ -93,7 +94,7 @@ class SearchReader:
     ) -> list[TupleRow]:
         rows = await self.rows(statement, vector, **more)
         if rows and rows[0][LOOKED_AT] >= TELLING:
-            self.kept_share = rows[0][KEPT] / rows[0][LOOKED_AT]
+            self.kept_share = rows[0][KEPT] / rows[0][LOOKED_AT] or self.kept_share
         return rows
 
     async def in_windows(

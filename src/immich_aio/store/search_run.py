@@ -73,8 +73,6 @@ class SearchRun:
         self._text = sought.text
         self._frequencies = sought.frequencies
         self._weights = weights
-        self.kept_share: float | None = None
-        """What share of texts the filters leave, if it is known: from before, or from now."""
         self._rarities = sought.rarities
         self._match = TextMatch.of(
             sought.text, self._rarities, weights, sought.misread, is_frequent
@@ -90,6 +88,15 @@ class SearchRun:
             text_weight=weights.text,
             has_words=bool(sought.text.conditions),
         )
+
+    @property
+    def kept_share(self) -> float | None:
+        """What share of texts the filters keep, if it is known: from before, or from now."""
+        return self._reader.kept_share
+
+    @kept_share.setter
+    def kept_share(self, share: float | None) -> None:
+        self._reader.kept_share = share
 
     def over(self, connection: AsyncConnection[DictRow]) -> SearchRun:
         """The same over another connection, which sees the same."""
@@ -195,12 +202,10 @@ class SearchRun:
         outlined, scored = names
         first = self._enough(limit)
         if self._frequencies.with_all >= OUTLINED * first and not self.sought.misread:
-            await self._reader.set("for_bounds")
-            await self._share()
+            await self._reader.set("for_many_texts" if self._are_shared else "for_bounds")
             hits = await self._reader.best_of_outline(
                 statements[outlined], vector, first=first, limit=limit
             )
-            self.kept_share = self._reader.kept_share or self.kept_share
             if hits is not None:
                 return hits
         return await self._best(statements[scored], vector, limit=limit)
@@ -209,24 +214,22 @@ class SearchRun:
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
     ) -> list[Hit]:
         """The best texts; first of so many that the filters should leave enough, else of all."""
-        await self._share()
+        if self._are_shared:
+            await self._reader.set("for_many_texts")
         first = self._enough(limit)
-        if self.sought.misread and not self.kept_share:
+        if self.sought.misread and not self._reader.kept_share:
             first = max(first, MISREAD)  # for to read all of them again takes long
-        hits = await self._reader.best(statement, vector, first=first, limit=limit, **more)
-        self.kept_share = self._reader.kept_share or self.kept_share
-        return hits
+        return await self._reader.best(statement, vector, first=first, limit=limit, **more)
 
     def _enough(self, limit: int) -> int:
         """Of so many texts the filters should leave as many as are wanted."""
-        if not self.kept_share:
-            return SPARE * limit
-        return math.ceil(MARGIN * limit / self.kept_share) + A_FEW
+        share = self._reader.kept_share
+        return math.ceil(MARGIN * limit / share) + A_FEW if share else SPARE * limit
 
-    async def _share(self) -> None:
-        """Have two processes look at so many texts."""
-        if self._frequencies.with_all > SHARED:
-            await self._reader.set("for_many_texts")
+    @property
+    def _are_shared(self) -> bool:
+        """Whether there are so many texts that two processes look at them."""
+        return self._frequencies.with_all > SHARED
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""
