@@ -26,6 +26,9 @@ ENTRIES = json.dumps(
     }
 )
 
+STAGES = re.compile(r"\b(?:queue|decode|detect|recognise);dur=([\d.]+)")
+"""The engine's own, of the ``Server-Timing`` that the gateway's are in too."""
+
 Line = tuple[str, Quad]
 
 
@@ -80,7 +83,7 @@ async def _read(session: aiohttp.ClientSession, gateway: str, image: bytes) -> A
         total = (time.perf_counter() - started) * 1e3
         if response.status != 200:
             raise RuntimeError(f"{response.status}: {body.decode()}")
-        inside = re.findall(r"dur=([\d.]+)", response.headers["Server-Timing"])
+        inside = STAGES.findall(response.headers["Server-Timing"])
     return Answer(_lines(json.loads(body)), total, sum(float(value) for value in inside))
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from immich_aio.engines.cores import cpu_flags, cpu_vendor
+from immich_aio.engines.cuda import cuda_fault, has_cuda_build, is_gpu_present
 from immich_aio.errors import UnavailableError
 
 Runtime = Literal["auto", "openvino", "onnxruntime"]
@@ -46,9 +45,21 @@ def choose(
 
     Raises UnavailableError where what is asked for is not installed here.
     """
-    forced = f"forced by {setting}"
-    if device == "cuda" or (device == "auto" and runtime != "openvino" and has_cuda()):
+    if device == "cuda":
         return _cuda_choice(runtime, workers, setting)
+    if device == "cpu" or runtime == "openvino":
+        return _cpu_choice(runtime, workers, setting)
+    fault = cuda_fault()
+    if fault is None:
+        return _cuda_choice(runtime, workers, setting)
+    choice = _cpu_choice(runtime, workers, setting)
+    if is_gpu_present() and has_cuda_build():
+        return replace(choice, reason=f"{choice.reason}; the GPU cannot be used: {fault}")
+    return choice
+
+
+def _cpu_choice(runtime: Runtime, workers: int, setting: str) -> Choice:
+    forced = f"forced by {setting}"
     if runtime == "openvino":
         _require("openvino", "pip install 'immich-aio[openvino]'")
         return Choice("openvino", "cpu", openvino_precision(), workers, forced)
@@ -72,27 +83,15 @@ def _automatic(workers: int) -> Choice:
 
 
 def _cuda_choice(runtime: Runtime, workers: int, setting: str) -> Choice:
-    if not has_cuda():
-        raise UnavailableError(
-            "DEVICE=cuda, but ONNX Runtime sees no CUDA here; install 'immich-aio[cuda]' and the "
-            "NVIDIA driver, or set DEVICE=cpu."
-        )
     if runtime == "openvino":
         raise UnavailableError(f"OpenVINO does not run on CUDA; set {setting}=auto or DEVICE=cpu.")
+    fault = cuda_fault()
+    if fault is not None:
+        raise UnavailableError(
+            f"DEVICE=cuda, but {fault}; install 'immich-aio[cuda]' and an NVIDIA driver for CUDA "
+            "13 (580 or later), or set DEVICE=cpu."
+        )
     return Choice("onnxruntime", "cuda", "f32", workers, "an NVIDIA GPU is present")
-
-
-def has_cuda() -> bool:
-    """Whether ONNX Runtime is here and offers its CUDA provider, and a device file is present."""
-    if not is_installed("onnxruntime") or not _nvidia_device_present():
-        return False
-    import onnxruntime  # noqa: PLC0415  # only asked where it is installed
-
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-
-
-def _nvidia_device_present() -> bool:
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or os.name == "nt"
 
 
 def openvino_precision() -> Literal["f32", "bf16"]:

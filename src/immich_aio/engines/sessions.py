@@ -12,8 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from immich_aio.engines import cuda
 from immich_aio.engines.exact_ends import split_ends
 from immich_aio.engines.runtimes import Choice, Precision, openvino_module, openvino_precision
+from immich_aio.errors import UnavailableError
 
 Tensor = NDArray[np.float32]
 Shape = tuple[int | None, ...]
@@ -21,6 +23,8 @@ Shape = tuple[int | None, ...]
 QUANTISED_BLOCK = 32
 """Numbers that share one scale in int8: on the trained BERT of all-MiniLM-L6-v2 the cosine to
 float32 was 0.9995 with blocks of 32, 0.9985 with 128, and 0.994 with one scale a tensor."""
+
+_GPU_REMEDY = "which may be full: see nvidia-smi; what else runs there, or DEVICE=cpu, makes room."
 
 
 class Session(Protocol):
@@ -178,9 +182,10 @@ class OnnxRuntimeModel:
         options.enable_cpu_mem_arena = False
         providers: list[Any] = ["CPUExecutionProvider"]
         if choice.device == "cuda":
-            # EXHAUSTIVE, the default, searches anew for every input shape.
-            providers.insert(0, ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}))
+            providers.insert(0, (cuda.PROVIDER, cuda.OPTIONS))
         self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        if choice.device == "cuda" and cuda.PROVIDER not in self._session.get_providers():
+            raise UnavailableError(f"{path.name} could not be loaded onto the GPU, {_GPU_REMEDY}")
         self._input = self._session.get_inputs()[0].name
 
     def session(self) -> Session:

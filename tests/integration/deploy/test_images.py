@@ -32,7 +32,13 @@ def test_an_image_installs_one_extra_from_the_pins(target: str, extra: str) -> N
     assert re.findall(r"\.whl\)\[([\w,]+)\]", runs(target)) == [extra]
     assert extra in project["optional-dependencies"]
     installs = [line for line in runs(target).splitlines() if "pip install" in line]
-    assert all("--constraint constraints.txt" in line for line in installs)
+    pins = {"cuda": "constraints-cuda.txt"}.get(target, "constraints.txt")
+    assert f"--constraint {pins}" in installs[-1]
+    assert all("--constraint constraints" in line for line in installs)
+
+
+def test_the_pins_for_cuda_are_the_others_and_more() -> None:
+    assert "-c constraints.txt" in (ROOT / "constraints-cuda.txt").read_text().splitlines()
 
 
 @pytest.mark.parametrize("target", TARGETS)

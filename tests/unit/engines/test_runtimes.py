@@ -20,7 +20,8 @@ class Machine:
     installed: frozenset[str] = frozenset({"openvino", "onnxruntime"})
     abilities: tuple[str, ...] = ("FP32", "INT8", "BF16")
     gpu: bool = False
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    cuda_build: bool = False
+    fault: str | None = "there is no NVIDIA GPU here"
 
 
 @pytest.fixture
@@ -34,11 +35,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
             return list(found.abilities)
 
     monkeypatch.setattr("openvino.Core", Core)
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: list(found.providers))
     monkeypatch.setattr(runtimes, "cpu_flags", lambda: found.flags)
     monkeypatch.setattr(runtimes, "cpu_vendor", lambda: found.vendor)
     monkeypatch.setattr(runtimes, "is_installed", lambda module: module in found.installed)
-    monkeypatch.setattr(runtimes, "_nvidia_device_present", lambda: found.gpu)
+    monkeypatch.setattr(runtimes, "is_gpu_present", lambda: found.gpu)
+    monkeypatch.setattr(runtimes, "has_cuda_build", lambda: found.cuda_build)
+    monkeypatch.setattr(runtimes, "cuda_fault", lambda: found.fault)
     return found
 
 
@@ -113,18 +115,32 @@ def test_a_runtime_that_is_not_installed_is_refused_with_the_remedy(
         choose(runtime, "auto", 1)
 
 
-@pytest.mark.parametrize("runtime", ["auto", "openvino", "onnxruntime"])
-def test_cuda_that_is_absent_is_refused_with_both_remedies(
+@pytest.mark.parametrize("runtime", ["auto", "onnxruntime"])
+def test_cuda_that_is_absent_is_refused_with_the_reason_and_both_remedies(
     machine: Machine, runtime: runtimes.Runtime
 ) -> None:
-    machine.gpu = True  # a card, but ONNX Runtime's build for CPUs
-    with pytest.raises(UnavailableError, match=r"'immich-aio\[cuda\]'.*or set DEVICE=cpu"):
+    machine.gpu, machine.fault = True, "libcudnn.so.9 is missing"
+    told = r"libcudnn\.so\.9 is missing; .*'immich-aio\[cuda\]'.*or set DEVICE=cpu"
+    with pytest.raises(UnavailableError, match=told):
         choose(runtime, "cuda", 1)
 
 
-def with_cuda(machine: Machine) -> None:
+def test_a_gpu_that_cannot_be_used_is_told_of_and_the_cpu_does_the_work(machine: Machine) -> None:
+    machine.gpu = machine.cuda_build = True
+    machine.fault = "libcudnn.so.9 is missing"
+    choice = choose("auto", "auto", 1)
+    assert choice.device == "cpu"
+    assert "the GPU cannot be used: libcudnn.so.9 is missing" in choice.reason
+
+
+def test_a_gpu_is_not_missed_where_all_is_for_the_cpu(machine: Machine) -> None:
     machine.gpu = True
-    machine.providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    assert "GPU" not in choose("auto", "auto", 1).reason
+
+
+def with_cuda(machine: Machine) -> None:
+    machine.gpu = machine.cuda_build = True
+    machine.fault = None
 
 
 def test_a_gpu_is_used_where_nothing_else_is_asked_for(machine: Machine) -> None:
@@ -141,10 +157,3 @@ def test_a_gpu_is_left_alone_where_the_cpu_or_openvino_is_asked_for(machine: Mac
     assert choose("openvino", "auto", 1).device == "cpu"
     with pytest.raises(UnavailableError, match="OpenVINO does not run on CUDA"):
         choose("openvino", "cuda", 1)
-
-
-def test_a_cuda_build_without_a_card_is_no_cuda(machine: Machine) -> None:
-    with_cuda(machine)
-    machine.gpu = False
-    assert not runtimes.has_cuda()
-    assert choose("auto", "auto", 1).device == "cpu"

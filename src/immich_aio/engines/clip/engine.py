@@ -193,6 +193,8 @@ class ClipEngine:
             assert model is not None  # noqa: S101  # nothing is submitted before it is ready
             try:
                 return tower(model, self._config.choice)
+            except UnavailableError:  # the GPU is, not the files
+                raise
             except Exception as error:
                 raise BadCheckpointError(
                     f"{model.folder} cannot be loaded: delete that folder, and it is made anew."

@@ -13,7 +13,7 @@ from immich_aio.engines.faces.recogniser import Recogniser
 from immich_aio.engines.model_files.pack_folder import PackFiles
 from immich_aio.engines.runtimes import Choice
 from immich_aio.engines.sessions import Model, Session, load
-from immich_aio.errors import BadCheckpointError
+from immich_aio.errors import BadCheckpointError, UnavailableError
 
 CPU_BATCH = 4
 """Faces recognised together on a core: with ArcFace R50 it was 5 to 8 % faster than one by one."""
@@ -33,7 +33,8 @@ class FaceModels:
 def load_models(files: PackFiles, choice: Choice) -> FaceModels:
     """Both networks on the chosen runtime.
 
-    Raises BadCheckpointError for files that are damaged, or no SCRFD and no ArcFace.
+    Raises BadCheckpointError for files that are damaged, or no SCRFD and no ArcFace, and
+    UnavailableError where the GPU has no room for them.
     """
     try:
         side = detector.SIDE
@@ -42,6 +43,8 @@ def load_models(files: PackFiles, choice: Choice) -> FaceModels:
         batch = GPU_BATCH if choice.device == "cuda" else CPU_BATCH
         models = FaceModels(finder, recogniser, recogniser.input_shape()[0] or batch)
         fault = _fault(models)
+    except UnavailableError:  # the GPU is, not the files
+        raise
     except Exception as error:  # noqa: BLE001  # each runtime has its own zoo of them
         fault = f"it cannot be loaded ({' '.join(str(error).split())[:200]})"
     if fault is not None:

@@ -26,7 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     found = Machine()
     monkeypatch.setattr(runtimes, "cpu_flags", lambda: found.flags)
     monkeypatch.setattr(runtimes, "cpu_vendor", lambda: found.vendor)
-    monkeypatch.setattr(runtimes, "has_cuda", lambda: found.gpu)
+    monkeypatch.setattr(runtimes, "cuda_fault", lambda: None if found.gpu else "there is none")
     for module in (runtimes, clip):
         monkeypatch.setattr(module, "is_installed", lambda name: name in found.installed)
         monkeypatch.setattr(

@@ -25,7 +25,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 def _machine(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     monkeypatch.setattr(runtimes, "cpu_flags", lambda: frozenset({"avx512_bf16"}))
     monkeypatch.setattr(runtimes, "cpu_vendor", lambda: "AuthenticAMD")
-    monkeypatch.setattr(runtimes, "has_cuda", lambda: False)
+    monkeypatch.setattr(runtimes, "cuda_fault", lambda: "there is none")
     monkeypatch.setattr(runtimes, "is_installed", lambda _name: True)
     for module in (runtimes, faces):
         monkeypatch.setattr(module, "openvino_precision", lambda: precision)
@@ -57,6 +57,6 @@ def test_bf16_that_cannot_be_had_is_refused(
 def test_a_runtime_that_does_not_fit_is_refused_by_its_setting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runtimes, "has_cuda", lambda: True)
+    monkeypatch.setattr(runtimes, "cuda_fault", lambda: None)
     with pytest.raises(UnavailableError, match="FACES_RUNTIME=auto"):
         faces_choice("openvino", "cuda", "auto", 1)
