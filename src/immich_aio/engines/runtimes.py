@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from immich_aio.engines.cores import cpu_flags, cpu_vendor
-from immich_aio.engines.cuda import cuda_fault, has_cuda_build, is_gpu_present
+from immich_aio.engines.cuda import WORKERS, cuda_fault, has_cuda_build, is_gpu_present
 from immich_aio.errors import UnavailableError
 
 Runtime = Literal["auto", "openvino", "onnxruntime"]
@@ -91,7 +91,8 @@ def _cuda_choice(runtime: Runtime, workers: int, setting: str) -> Choice:
             f"DEVICE=cuda, but {fault}; install 'immich-aio[cuda]' and an NVIDIA driver for CUDA "
             "13 (580 or later), or set DEVICE=cpu."
         )
-    return Choice("onnxruntime", "cuda", "f32", workers, "an NVIDIA GPU is present")
+    few = min(workers, WORKERS)
+    return Choice("onnxruntime", "cuda", "f32", few, "an NVIDIA GPU is present")
 
 
 def openvino_precision() -> Literal["f32", "bf16"]:

@@ -187,10 +187,12 @@ class OnnxRuntimeModel:
         if choice.device == "cuda" and cuda.PROVIDER not in self._session.get_providers():
             raise UnavailableError(f"{path.name} could not be loaded onto the GPU, {_GPU_REMEDY}")
         self._input = self._session.get_inputs()[0].name
+        self._in_few_batches = choice.device == "cuda"
 
     def session(self) -> Session:
         """A session; the workers share the underlying one, which allows it."""
-        return _OnnxRuntimeSession(self._session, self._input)
+        session = _OnnxRuntimeSession(self._session, self._input)
+        return InFewBatches(session) if self._in_few_batches else session
 
     def metadata(self, key: str) -> str:
         """A text of the model file."""
@@ -214,3 +216,27 @@ class _OnnxRuntimeSession:
     def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
         outputs: list[Tensor] = self._session.run(None, {self._name: batch})
         return outputs
+
+
+class InFewBatches:
+    """A session whose batches are filled up to a power of two, for few shapes on a GPU.
+
+    cuDNN plans each convolution anew for each shape, which takes it far longer than to compute it.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(self, batch: NDArray[Any]) -> Tensor:
+        """As of the session."""
+        return self.run_all(batch)[0]
+
+    def run_all(self, batch: NDArray[Any]) -> list[Tensor]:
+        """As of the session; what comes of the filling is cut off."""
+        count = len(batch)
+        size = 1 << (count - 1).bit_length()
+        if size == count:
+            return self._session.run_all(batch)
+        filling = np.zeros((size - count, *batch.shape[1:]), batch.dtype)
+        outputs = self._session.run_all(np.concatenate([batch, filling]))
+        return [output[: len(output) * count // size] for output in outputs]

@@ -69,7 +69,7 @@ class Settings(GatewaySettings, FaceSettings, SearchSettings, CompanionSettings)
         ge=0,
         le=256,
         description="Images read at once, one core each; 0 means as many as there are cores. More "
-        "than cores only costs memory.",
+        "than cores only costs memory. On a GPU at most 4.",
     )
     ocr_queue_size: int = Field(
         64,

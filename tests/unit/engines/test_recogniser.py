@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from immich_aio.engines.ocr.crops import LINE_HEIGHT, OVERLAP
+from immich_aio.engines.ocr.input_shapes import ON_CPU, ON_CUDA
 from immich_aio.engines.ocr.recogniser import (
     MAX_WIDTH,
     MIN_WIDTH,
-    WIDTH_STEP,
     cut,
     input_width,
     plan_batches,
 )
 
-WIDTHS = st.lists(st.integers(1, 30).map(lambda cells: cells * WIDTH_STEP), max_size=60)
+WIDTHS = st.lists(st.integers(1, 30).map(lambda cells: cells * 64), max_size=60)
 
 
 @given(WIDTHS, st.integers(1, 16))
@@ -39,11 +39,11 @@ def test_the_widest_come_first(widths: list[int], most: int) -> None:
     assert firsts == sorted(firsts, reverse=True)
 
 
-@given(st.integers(1, MAX_WIDTH))
-def test_input_widths_hold_the_crop_and_are_few(width: int) -> None:
-    found = input_width(width)
-    assert max(width, MIN_WIDTH) <= found <= max(MIN_WIDTH, width + WIDTH_STEP - 1)
-    assert found % WIDTH_STEP == 0
+@given(st.integers(1, MAX_WIDTH), st.sampled_from([ON_CPU.line, ON_CUDA.line]))
+def test_input_widths_hold_the_crop_and_are_few(width: int, step: int) -> None:
+    found = input_width(width, step)
+    assert max(width, MIN_WIDTH) <= found <= max(MIN_WIDTH, width + step - 1)
+    assert found % step == 0
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,13 @@ def test_a_gpu_is_used_where_nothing_else_is_asked_for(machine: Machine) -> None
         assert choice.description == "ONNX Runtime f32 on CUDA"
 
 
+def test_few_share_a_gpu_however_many_cores_there_are(machine: Machine) -> None:
+    with_cuda(machine)
+    assert choose("auto", "auto", 1).workers == 1
+    assert choose("auto", "auto", 16).workers == 4
+    assert choose("auto", "cpu", 16).workers == 16
+
+
 def test_a_gpu_is_left_alone_where_the_cpu_or_openvino_is_asked_for(machine: Machine) -> None:
     with_cuda(machine)
     assert choose("auto", "cpu", 1).device == "cpu"

@@ -7,17 +7,18 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from immich_aio.engines.ocr.crops import Pixels
+from immich_aio.engines.ocr.crops import MID_GREY, Pixels
 from immich_aio.engines.ocr.detection_plan import Scale, plan_windows
 from immich_aio.engines.ocr.text_boxes import TextBoxes, boxes_of
 from immich_aio.engines.sessions import Session, Tensor
 
 
 class Detector:
-    """PP-OCR's DB detector over one session."""
+    """PP-OCR's DB detector over one session; sides of its inputs are multiples of ``step``."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, step: int) -> None:
         self._session = session
+        self._step = step
 
     def find(
         self, pixels: Pixels, scale: Scale, min_score: float, checkpoint: Callable[[], None]
@@ -39,10 +40,16 @@ class Detector:
             checkpoint()
             rows = slice(window.top, window.top + window.height)
             columns = slice(window.left, window.left + window.width)
-            part = self._session.run(to_tensor([shown[rows, columns]]))[0, 0]
+            part = self._probability(shown[rows, columns])
             # Where windows overlap, the one that sees more of the text around is the surer.
             whole[rows, columns] = np.maximum(whole[rows, columns], part)
         return whole
+
+    def _probability(self, shown: Pixels) -> Tensor:
+        height, width = shown.shape[:2]
+        below, right = -height % self._step, -width % self._step
+        filled = np.pad(shown, ((0, below), (0, right), (0, 0)), constant_values=MID_GREY)
+        return self._session.run(to_tensor([filled]))[0, 0, :height, :width]
 
 
 def to_tensor(images: Sequence[Pixels]) -> Tensor:

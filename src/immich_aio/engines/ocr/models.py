@@ -6,6 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from immich_aio.engines.ocr.input_shapes import ON_CPU, ON_CUDA, InputShapes
 from immich_aio.engines.runtimes import Choice
 from immich_aio.engines.sessions import Model, load
 from immich_aio.errors import ModelMissingError
@@ -14,18 +15,16 @@ DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
 CLASSIFIER = "ch_ppocr_mobile_v2.0_cls_mobile.onnx"
 
-GPU_BATCH = 16
-
 
 @dataclass(frozen=True, slots=True)
 class OcrModels:
-    """Loaded weights; ``alphabet[0]`` is CTC's blank; ``batch`` lines are read together."""
+    """Loaded weights, and the shapes they are given; ``alphabet[0]`` is CTC's blank."""
 
     detector: Model
     recogniser: Model
     classifier: Model
     alphabet: list[str]
-    batch: int
+    shapes: InputShapes
 
 
 def model_folder() -> Path:
@@ -57,7 +56,7 @@ def load_models(choice: Choice) -> OcrModels:
         recogniser=recogniser,
         classifier=load(folder / CLASSIFIER, choice),
         alphabet=alphabet_of(recogniser),
-        batch=GPU_BATCH if choice.device == "cuda" else 1,
+        shapes=ON_CUDA if choice.device == "cuda" else ON_CPU,
     )
 
 

@@ -31,9 +31,12 @@ class Reader:
     """
 
     def __init__(self, models: OcrModels, detection_side: int) -> None:
-        self._detector = Detector(models.detector.session())
+        shapes = models.shapes
+        self._detector = Detector(models.detector.session(), shapes.page)
         self._orientation = Orientation(models.classifier.session())
-        self._recogniser = Recogniser(models.recogniser.session(), models.alphabet, models.batch)
+        self._recogniser = Recogniser(
+            models.recogniser.session(), models.alphabet, shapes.batch, shapes.line
+        )
         self._side = detection_side
 
     @property

@@ -15,9 +15,6 @@ from immich_aio.engines.ocr.spelling import Reading, Spelling, decode, join
 from immich_aio.engines.sessions import Session
 from immich_aio.engines.shared_work import SharedWork
 
-WIDTH_STEP = 64
-"""Widths of recogniser inputs are multiples of this, in pixels: few shapes, flat memory."""
-
 MIN_WIDTH = 128
 MAX_WIDTH = 1920
 """About 40 Chinese characters; a longer line is read in pieces that overlap."""
@@ -42,14 +39,14 @@ class Team(Protocol):
 class Recogniser:
     """PP-OCR's CTC recogniser over one session; ``alphabet[0]`` is CTC's blank.
 
-    ``batch`` lines are read together. One core gains nothing from more than one (a GPU does), and
-    every batch size is one more input shape that costs memory.
+    ``batch`` lines are read together at most, and widths are multiples of ``step``, in pixels.
     """
 
-    def __init__(self, session: Session, alphabet: list[str], batch: int) -> None:
+    def __init__(self, session: Session, alphabet: list[str], batch: int, step: int) -> None:
         self._session = session
         self._alphabet = alphabet
         self._batch = batch
+        self._step = step
 
     def read(
         self, pixels: Pixels, lines: Sequence[NDArray[np.float32]], team: Team
@@ -63,7 +60,7 @@ class Recogniser:
         return [joined([(piece, next(spellings)) for piece in line]) for line in of_line]
 
     def _spell(self, crops: list[Pixels], team: Team) -> list[Spelling]:
-        widths = [input_width(crop.shape[1]) for crop in crops]
+        widths = [input_width(crop.shape[1], self._step) for crop in crops]
         spellings: dict[int, Spelling] = {}
 
         def read_batch(batch: list[int], recogniser: Recogniser) -> None:
@@ -91,9 +88,9 @@ def cut(pixels: Pixels, line: NDArray[np.float32]) -> list[Piece]:
     return in_pieces(cut_line(pixels, line, width), MAX_WIDTH)
 
 
-def input_width(width: int) -> int:
-    """The recogniser's input width for a crop of that width."""
-    stepped = -(-width // WIDTH_STEP) * WIDTH_STEP
+def input_width(width: int, step: int) -> int:
+    """The recogniser's input width for a crop of that width: a multiple of the step."""
+    stepped = -(-width // step) * step
     return max(MIN_WIDTH, stepped)
 
 
