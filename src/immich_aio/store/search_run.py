@@ -202,7 +202,7 @@ class SearchRun:
         outlined, scored = names
         first = self._enough(limit)
         if self._frequencies.with_all >= OUTLINED * first and not self.sought.misread:
-            await self._reader.set("for_many_texts" if self._are_shared else "for_bounds")
+            await self._reader.set("for_bounds")
             hits = await self._reader.best_of_outline(
                 statements[outlined], vector, first=first, limit=limit
             )
