@@ -39,6 +39,8 @@ class Rule:
     where: Where
     text: str
     patterns: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+    """Fewer patterns, one of which fits wherever one of those does."""
 
 
 def rules(needle: Needle, *, near: bool) -> Iterator[Rule]:
@@ -49,7 +51,8 @@ def rules(needle: Needle, *, near: bool) -> Iterator[Rule]:
     yield from _places(needle)
     if near and (texts := misreadable(needle)):
         patterns = [pattern for one in texts for pattern in misreadings(one)]
-        yield Rule(Match.NEAR, Where.LINES, needle.text, tuple(patterns))
+        needed = [pattern for one in texts for pattern in intact(one)]
+        yield Rule(Match.NEAR, Where.LINES, needle.text, tuple(patterns), tuple(needed))
 
 
 def _places(needle: Needle) -> Iterator[Rule]:
@@ -93,6 +96,18 @@ def misreadings(word: str) -> list[str]:
             patterns += [f"%{before}{after}%"] if after else []
         patterns += [f"{word[1:]}%", f"%{word[:-1]}"]  # where the text begins and ends
     return list(dict.fromkeys(patterns))
+
+
+def intact(word: str) -> list[str]:
+    """Patterns of LIKE for what a misread word leaves: one of them fits wherever it is found.
+
+    One wrong character leaves one of its halves; two that are swapped may leave what is outside.
+    """
+    if len(word) == MIN_MISREAD_CJK:
+        return misreadings(word)
+    middle = len(word) // 2
+    outside = f"%{word[: middle - 1]}%{word[middle + 1 :]}%"
+    return [f"%{word[:middle]}%", f"%{word[middle:]}%", outside]
 
 
 def misreadable(needle: Needle) -> list[str]:

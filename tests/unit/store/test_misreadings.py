@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from immich_aio.domain.text_query import Needle
 from immich_aio.store.text.grams import document_grams
 from immich_aio.store.text_match import intact_grams
-from immich_aio.store.word_match import MAX_MISREAD, misreadable, misreadings
+from immich_aio.store.word_match import MAX_MISREAD, intact, misreadable, misreadings
 
 
 def like(text: str, pattern: str) -> bool:
@@ -45,6 +45,15 @@ def test_a_word_is_found_with_any_one_character_misread(word: str) -> None:
     for misread in one_away(word):
         assert is_found(word, misread), misread
         assert is_found(word, f"x\n{misread}\ny"), misread
+
+
+@given(WORDS | st.text("发票电子增值", min_size=3, max_size=3), st.data())
+def test_what_a_misread_word_leaves_is_there_wherever_it_is_found(
+    word: str, data: st.DataObject
+) -> None:
+    pattern = data.draw(st.sampled_from(misreadings(word)))
+    text = pattern.replace("_", data.draw(st.sampled_from("a发\n "))).replace("%", "x")
+    assert any(like(text, one) for one in intact(word))
 
 
 @given(WORDS.filter(lambda word: len(word) > 6) | st.text("发票电子增值", min_size=3, max_size=6))
