@@ -25,6 +25,9 @@ have the word, if all that have it are more.
 """
 COUNTED = 2000
 """Texts with a word up to which they are counted; beyond, their number is an estimate."""
+USUAL = 0.9
+"""Share of the texts with all words that have them one after the other, from which on each is taken
+to do so where its score is bounded."""
 FEW = 100
 """Texts with a word below which those are looked for that have it misread."""
 
@@ -46,12 +49,19 @@ class Frequencies:
     by_condition: tuple[int, ...]
     by_meaning: bool = False
     """Whether there is an index over the vectors beside the texts."""
+    in_a_row: int = 0
+    """How many texts may have all words as they were typed; 0 where that is not known."""
 
     @property
     def with_all(self) -> float:
         """As if words were independent."""
         shares = [count / max(self.documents, 1) for count in self.by_condition]
         return min(self.documents * math.prod(shares), *self.by_condition, self.documents)
+
+    @property
+    def are_in_a_row(self) -> bool:
+        """Whether most texts with all words have them as they were typed, as if one was cut."""
+        return self.in_a_row > USUAL * min(self.by_condition, default=0)
 
     @property
     def most(self) -> int:

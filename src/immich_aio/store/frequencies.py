@@ -18,6 +18,7 @@ from immich_aio.domain.search_plan import COUNTED, Frequencies
 from immich_aio.domain.text_query import Needle, TextQuery
 from immich_aio.store.meaning_index import DIMENSIONS
 from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.text.grams import is_cjk, query_grams
 from immich_aio.store.text_match import needle_grams
 
 FRESH = 60.0
@@ -34,6 +35,12 @@ class _Sizes:
     frequent: dict[int, float]
     """The share of texts by gram, of the most frequent ones."""
     read_at: float = field(default_factory=time.monotonic)
+
+    def with_cjk(self, text: str) -> int:
+        """How many texts may have a text of CJK characters alone; 0 where that is not known."""
+        if not all(map(is_cjk, text)):  # there are no grams of others over the ends of words
+            return 0
+        return int(min(self.frequent.get(gram, 0.0) for gram in query_grams(text)) * self.documents)
 
 
 class FrequencyReader:
@@ -58,7 +65,8 @@ class FrequencyReader:
             for one in query.conditions
         )
         by_meaning = sizes.meaning_dimensions == self._dimensions
-        return Frequencies(sizes.documents, by_condition, by_meaning)
+        in_a_row = sizes.with_cjk(query.phrase) if query.phrase else 0
+        return Frequencies(sizes.documents, by_condition, by_meaning, in_a_row)
 
     def is_frequent(self, grams: list[int]) -> bool:
         """Whether more texts have these grams than are worth looking at for a misread word."""

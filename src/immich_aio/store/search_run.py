@@ -75,7 +75,12 @@ class SearchRun:
         self._weights = weights
         self._rarities = sought.rarities
         self._match = TextMatch.of(
-            sought.text, self._rarities, weights, sought.misread, is_frequent
+            sought.text,
+            self._rarities,
+            weights,
+            sought.misread,
+            is_frequent,
+            in_a_row=sought.frequencies.are_in_a_row,
         )
         own = {
             "dimensions": tables.dimensions,

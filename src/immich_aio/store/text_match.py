@@ -37,18 +37,25 @@ once. (OFFSET 0 would do that too, but keep PostgreSQL from sharing the work bet
 _NEWEST: LiteralString = """
   ORDER BY "takenAt" DESC FETCH FIRST (%(budget)s::int8) ROWS WITH TIES"""
 _TEXTS = """(
-SELECT "assetId", "takenAt", embedding{distance}, {found} AS found, {every} AS every, (
-    %(weigh_words)s * ({found}) * ({found})
-    + CASE WHEN {every} THEN %(weigh_together)s * ({found}) + %(weigh_phrase)s * ({in_order})
-      ELSE 0 END
-  ) * (
-    1 - %(weigh_unsure)s * least(greatest((%(sure)s - confidence) / %(doubt)s, 0), 1)
-  ) AS text_score
+SELECT "assetId", "takenAt", embedding{distance}, {found} AS found, {every} AS every,
+  ({score}) * ({certainty}) AS text_score
 FROM (
   SELECT "assetId", "takenAt", embedding, confidence, folded{distances}, {levels}
   FROM immich_aio.document d WHERE {which}{order}
 ) d WHERE {enough}
 )"""
+_SCORE: LiteralString = """
+  %(weigh_words)s * ({found}) * ({found})
+  + CASE WHEN {every} THEN %(weigh_together)s * ({found}) + %(weigh_phrase)s * ({in_order})
+    ELSE 0 END"""
+_CERTAINTY: LiteralString = """
+  CASE WHEN confidence >= %(sure)s THEN 1
+    ELSE 1 - %(weigh_unsure)s * least((%(sure)s - confidence) / %(doubt)s, 1) END"""
+_BOUNDS_ALONE = """(
+SELECT "assetId", "takenAt", embedding, ({score}) * ({certainty}) AS text_score
+FROM immich_aio.document d WHERE {which}
+)"""
+"""What texts with one word alone score at most; one that turns out not to have it may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,12 @@ class TextMatch:
     levels: tuple[LiteralString, ...]
     """By condition: how well it is found, 0…1."""
     bounds: tuple[LiteralString, ...]
-    """The same at most, as far as that is told without the text, where none is found misread."""
+    """The same at most, as far as that is told without the text, where none is found misread; of a
+    condition alone its score in a sure text."""
     phrase: LiteralString
     """Whether the words stand together as they were typed, 0…1."""
+    phrase_bound: LiteralString
+    """The same at most."""
     parameters: dict[str, Any]
 
     @classmethod
@@ -75,19 +85,23 @@ class TextMatch:
         weights: Weights,
         misread: Collection[int] = (),
         is_frequent: Callable[[list[int]], bool] = lambda _grams: False,
+        *,
+        in_a_row: bool = False,
     ) -> TextMatch:
         """Write the expressions of a query whose conditions are so rare.
 
         The conditions whose numbers are in ``misread`` also find words with a misread character,
-        through what is left of them, unless grams ``is_frequent``.
+        through what is left of them, unless grams ``is_frequent``. With ``in_a_row`` no text is
+        read for a bound to tell whether they stand together: most do.
         """
         writer = _Writer(is_frequent)
+        worth = _level if len(query.conditions) > 1 else _score_alone
         candidates, levels, bounds = [], [], []
         for number, needles in enumerate(query.conditions):
             near = number in misread
             candidates.append(_any(writer.candidate(needle, near) for needle in needles))
             levels.append(_greatest([writer.level(needle, near) for needle in needles]))
-            bounds.append(_greatest([writer.bound(needle) for needle in needles]))
+            bounds.append(_greatest([writer.bound(needle, worth) for needle in needles]))
         excluded = [writer.occurs(needle) for needle in query.excluded]
         phrase = writer.phrase(query.phrase) if query.phrase else "0"
         total = sum(rarities)
@@ -98,6 +112,7 @@ class TextMatch:
             tuple(levels),
             tuple(bounds),
             phrase,
+            "1" if in_a_row else phrase,
             writer.parameters | shares | _constants(weights),
         )
 
@@ -118,6 +133,9 @@ class TextMatch:
         ``newest`` only so many of the newest are looked at as ``budget`` says.
         With ``at_most`` the scores are those they have at most, which takes much less time.
         """
+        if at_most and len(self.bounds) == 1:
+            (score,) = self.bounds
+            return _BOUNDS_ALONE.format(score=score, certainty=_CERTAINTY, which=which)
         numbers = range(len(self.levels))
         levels = ", ".join(
             f"coalesce({sql}, {_CHANGING}) AS l{number}"
@@ -125,8 +143,8 @@ class TextMatch:
         )
         found = " + ".join(f"%(share_{number})s * l{number}" for number in numbers)
         every = " AND ".join(f"l{number} > 0" for number in numbers)
-        alone = f"CASE WHEN l0 > {float(Match.NEAR)}::float8 THEN l0 ELSE 0 END"
-        in_order = alone if len(self.levels) == 1 else self.phrase
+        in_order = self.phrase_bound if at_most else self.phrase
+        in_order = _in_order_alone("l0") if len(self.levels) == 1 else in_order
         enough = every if every_word else f"({found}) >= %(least)s"
         order: LiteralString = _NEWEST if newest else ""
         if distance is not None:
@@ -135,7 +153,8 @@ class TextMatch:
             levels=levels,
             found=found,
             every=every,
-            in_order=in_order,
+            score=_SCORE.format(found=found, every=every, in_order=in_order),
+            certainty=_CERTAINTY,
             which=which,
             enough=enough,
             distances="" if distance is None else f", {distance} AS distance",
@@ -183,20 +202,18 @@ class _Writer:
 
     def level(self, needle: Needle, near: bool) -> LiteralString:
         cases = (
-            f"WHEN {self._holds(rule)} THEN {float(rule.match)}::float8"
+            f"WHEN {self._holds(rule)} THEN {_level(rule.match)}"
             for rule in rules(needle, near=near)
         )
         return _written(f"CASE {' '.join(cases)} ELSE 0 END")
 
-    def bound(self, needle: Needle) -> LiteralString:
+    def bound(self, needle: Needle, worth: Callable[[Match], LiteralString]) -> LiteralString:
         best, *others = rules(needle, near=False)
         if best.where is not Where.WORDS:
-            return _written(f"{float(best.match)}::float8")
-        else_at_most = float(max((rule.match for rule in others), default=Match.NONE))
+            return worth(best.match)
+        at_most = worth(max((rule.match for rule in others), default=Match.NONE))
         may_hold = self._may_hold(needle.text)
-        return _written(
-            f"CASE WHEN {may_hold} THEN {float(best.match)}::float8 ELSE {else_at_most} END"
-        )
+        return _written(f"CASE WHEN {may_hold} THEN {worth(best.match)} ELSE {at_most} END")
 
     def occurs(self, needle: Needle) -> LiteralString:
         tests = _any(self._holds(rule) for rule in rules(needle, near=False))
@@ -230,6 +247,21 @@ class _Writer:
         name = f"match_{len(self.parameters)}"
         self.parameters[name] = value
         return f"%({name})s"
+
+
+def _level(match: Match) -> LiteralString:
+    return _written(f"{float(match)}::float8")
+
+
+def _score_alone(match: Match) -> LiteralString:
+    """What one word alone scores that is found so well: numbers, which are reckoned with once."""
+    level = _level(match)
+    found = f"%(share_0)s * {level}"
+    return _SCORE.format(found=found, every=f"{level} > 0", in_order=_in_order_alone(level))
+
+
+def _in_order_alone(level: LiteralString) -> LiteralString:
+    return f"CASE WHEN {level} > {_level(Match.NEAR)} THEN {level} ELSE 0 END"
 
 
 def intact_grams(word: str) -> list[list[int]]:

@@ -151,6 +151,7 @@ async def test_of_many_texts_few_are_read_and_the_same_are_found(
     brute = BruteForce(shape, world, WEIGHTS, Texts.ALL)
     await brute.read()
     for _ in range(60):
+        monkeypatch.setattr(Frequencies, "are_in_a_row", dice.random() < 0.3)
         asked = random_search(dice, world)
         wanted = await brute.search(asked.typed, asked.filters, asked.scope, asked.vector)
         found = await all_pages(bounded, asked, dice.choice([4, 10]))
