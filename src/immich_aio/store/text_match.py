@@ -226,10 +226,9 @@ class _Writer:
     def _holds(self, rule: Rule) -> LiteralString:
         form = _FORMS[rule.where]
         if rule.patterns:
-            needed, patterns = self._put(list(rule.needed)), self._put(list(rule.patterns))
-            return _written(
-                f"({form} LIKE ANY({needed}::text[]) AND {form} LIKE ANY({patterns}::text[]))"
-            )
+            tests = rule.needed, rule.patterns
+            fits = (f"{form} LIKE ANY({self._put(list(one))}::text[])" for one in tests)
+            return _written(f"({' AND '.join(fits)})")
         holds = f"strpos({form}, {self._put(rule.text)}) > 0"
         if rule.where is Where.WORDS:
             holds = f"({self._may_hold(rule.text.strip())} AND {holds})"

@@ -48,9 +48,12 @@ def rules(needle: Needle, *, near: bool) -> Iterator[Rule]:
 
     With ``near`` it is also found with one character misread.
     """
-    yield from _places(needle)
+    places = list(_places(needle))
+    yield from places
     if near and (texts := misreadable(needle)):
         patterns = [pattern for one in texts for pattern in misreadings(one)]
+        if places[-1].where is not Where.WORDS:  # wherever it stands as it is, it is found better
+            patterns = [pattern for pattern in patterns if needle.text not in pattern]
         needed = [pattern for one in texts for pattern in intact(one)]
         yield Rule(Match.NEAR, Where.LINES, needle.text, tuple(patterns), tuple(needed))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from immich_aio.domain.text_query import Needle
 from immich_aio.store.text.grams import document_grams
 from immich_aio.store.text_match import intact_grams
-from immich_aio.store.word_match import MAX_MISREAD, intact, misreadable, misreadings
+from immich_aio.store.word_match import MAX_MISREAD, intact, misreadable, misreadings, rules
 
 
 def like(text: str, pattern: str) -> bool:
@@ -54,6 +54,21 @@ def test_what_a_misread_word_leaves_is_there_wherever_it_is_found(
     pattern = data.draw(st.sampled_from(misreadings(word)))
     text = pattern.replace("_", data.draw(st.sampled_from("a发\n "))).replace("%", "x")
     assert any(like(text, one) for one in intact(word))
+
+
+@given(WORDS, st.data())
+def test_a_piece_of_a_misread_run_is_found_as_it_is_or_misread(
+    run: str, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(run) - 1))
+    piece = run[start : data.draw(st.integers(start + 1, len(run)))]
+    assume(misreadable(Needle(run)))
+    *_, misread = rules(Needle(piece, part_of=run), near=True)
+    text = data.draw(st.sampled_from(sorted(one_away(run))))
+    stands_alone = f" {piece} " in f" {text} "
+    is_short = piece.isascii() and len(piece) < 3
+    if (piece not in text) or (is_short and not stands_alone):
+        assert any(like(text, pattern) for pattern in misread.patterns)
 
 
 @given(WORDS.filter(lambda word: len(word) > 6) | st.text("发票电子增值", min_size=3, max_size=6))
