@@ -14,7 +14,6 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection
@@ -150,7 +149,7 @@ class PhotoSearch:
         if self._tables.vector_index is None or await self._is_small(request, run, library):
             return await run.all_scored(vector, limit)
         matched, others = await self._both(run, connection, vector, limit)
-        return list(islice(merge(matched, others), limit))
+        return merge(matched, others)[:limit]
 
     async def _both(
         self, run: SearchRun, connection: AsyncConnection[DictRow], vector: str, limit: int

@@ -210,7 +210,7 @@ def _with_meaning(one: Expected, vector: Vector, weights: Weights) -> Expected |
         return one if one.hit.text_score else None
     cosine = float(one.photo.vector.astype(np.float64) @ vector.astype(np.float64))
     score = cosine + weights.text * one.hit.text_score
-    return replace(one, hit=replace(one.hit, score=score, cosine=cosine))
+    return replace(one, hit=one.hit._replace(score=score, cosine=cosine))
 
 
 def _confidence(lines: Sequence[tuple[str, float]]) -> float:
