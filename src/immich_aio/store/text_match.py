@@ -221,6 +221,8 @@ class _Writer:
 
     def phrase(self, text: str) -> LiteralString:
         tests = _any(self._holds(rule) for rule in phrase_rules(text))
+        if " " in text:
+            tests = _written(f"({self._may_be_broken(text)} AND {tests})")
         return _written(f"CASE WHEN {tests} THEN 1 ELSE 0 END")
 
     def _holds(self, rule: Rule) -> LiteralString:
@@ -233,9 +235,12 @@ class _Writer:
         if rule.where is Where.WORDS:
             holds = f"({self._may_hold(rule.text.strip())} AND {holds})"
         if rule.where is Where.SPACED:  # which takes much longer to make than to see it is in vain
-            pattern = "%" + rule.text.strip().replace(" ", "_") + "%"
-            holds = f"(d.folded LIKE {self._put(pattern)} AND {holds})"
+            holds = f"({self._may_be_broken(rule.text.strip())} AND {holds})"
         return _written(holds)
+
+    def _may_be_broken(self, text: str) -> LiteralString:
+        """Whether a text may hold it, be it over the end of a line."""
+        return _written(f"d.folded LIKE {self._put('%' + text.replace(' ', '_') + '%')}")
 
     def _may_hold(self, word: str) -> LiteralString:
         """Whether a text may hold it as a word, by its word bits."""
