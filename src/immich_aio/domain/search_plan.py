@@ -18,7 +18,8 @@ SOME = 5000
 SCANNED = 40_000
 """Texts with all words up to which each is scored, or bounded: one or two microseconds a text."""
 SHARED = 8000
-"""Texts with all words from which on two processes score them; fewer are scored as soon by one."""
+"""Texts with all words from which on two processes read and score them; fewer are scored as soon by
+one."""
 DATED = 600
 """Where only the text counts, the newest are looked at first: so many, times the share of all that
 have the word, if all that have it are more.

@@ -165,7 +165,7 @@ class SearchRun:
         if plan is Texts.NONE:
             return []
         statements = self._statements(plan)
-        if plan is Texts.STREAM and self._frequencies.by_meaning and len(self._rarities) == 1:
+        if plan is Texts.STREAM and self._frequencies.by_meaning:
             return await self._by_meaning(statements, vector, limit)
         if plan is Texts.STREAM:
             await self._follow_index()
@@ -238,8 +238,8 @@ class SearchRun:
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""
-        matches_a_text = self._frequencies.with_all / max(self._frequencies.documents, 1)
-        ef_search = min(max(math.ceil(NEAR / matches_a_text), MIN_EF), MAX_EF)
+        texts_a_match = self._frequencies.documents / max(self._frequencies.with_all, 1)
+        ef_search = min(max(math.ceil(NEAR * texts_a_match), MIN_EF), MAX_EF)
         await self._reader.set("for_meaning", ef_search=str(ef_search))
         first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
         by_meaning = statements["texts_by_meaning"]

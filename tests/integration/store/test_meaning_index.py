@@ -39,7 +39,7 @@ def directions(count: int, length: int = DIMENSIONS) -> list[Vector]:
 
 async def fill(library: Library, vectors: list[Vector]) -> None:
     for vector in vectors:
-        asset_id = await library.add("发票")
+        asset_id = await library.add("发票", "合同")
         await library.run(
             'INSERT INTO smart_search ("assetId", embedding) VALUES (%s, %s::vector)',
             asset_id,
@@ -97,8 +97,13 @@ async def test_vectors_of_another_length_are_copied_and_get_another_one(
     assert await length(database) == other
 
 
-async def test_a_word_in_very_many_texts_is_found_by_it_nearest_first(
-    library: Library, database: Database, sync: IndexSync, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("typed", ["发票", "合同 发票"])
+async def test_words_in_very_many_texts_are_found_by_it_nearest_first(
+    library: Library,
+    database: Database,
+    sync: IndexSync,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
 ) -> None:
     monkeypatch.setattr("immich_aio.store.search.exact_at_most", lambda _library, _limit: -1)
     monkeypatch.setattr(search_run, "plan_mixed", lambda *_: Texts.STREAM)
@@ -106,7 +111,7 @@ async def test_a_word_in_very_many_texts_is_found_by_it_nearest_first(
     await fill(library, vectors)
     await sync.once()
     before = (await database.rows(USED))[0]["idx_scan"]
-    asked = Asked("发票", vector=vectors[0])
+    asked = Asked(typed, vector=vectors[0])
     hits = await all_pages(await search_of(database), asked)
     cosines = [hit.cosine for hit in hits]
     assert len(hits) == PHOTOS
