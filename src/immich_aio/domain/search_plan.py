@@ -20,6 +20,9 @@ SCANNED = 40_000
 SHARED = 8000
 """Texts with all words from which on two processes read and score them; fewer are scored as soon by
 one."""
+DENSE = 0.4
+"""Share of texts with all words from which on two processes also bound them. Of fewer, most stand
+on a page of their own, and what a new process pays to see that is more than a bound costs."""
 DATED = 600
 """Where only the text counts, the newest are looked at first: so many, times the share of all that
 have the word, if all that have it are more.
@@ -58,6 +61,16 @@ class Frequencies:
         """As if words were independent."""
         shares = [count / max(self.documents, 1) for count in self.by_condition]
         return min(self.documents * math.prod(shares), *self.by_condition, self.documents)
+
+    @property
+    def are_shared(self) -> bool:
+        """Whether there are so many texts with all words that two processes read them."""
+        return self.with_all > SHARED
+
+    @property
+    def are_dense(self) -> bool:
+        """Whether they are also so many of all texts that two processes bound them."""
+        return self.are_shared and self.with_all > DENSE * self.documents
 
     @property
     def are_in_a_row(self) -> bool:

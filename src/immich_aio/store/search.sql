@@ -5,8 +5,7 @@
 SET LOCAL enable_seqscan = off
 
 -- name: for_bounds
--- A plan for any words would take half as long again as one for these. And one process is sooner done
--- than two: a bound takes a microsecond, which is less than what a new process pays to see the texts.
+-- A plan for any words would take half as long again as one for these; and one process is to do it.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
   set_config('parallel_setup_cost', '1e9', true)
 

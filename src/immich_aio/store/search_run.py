@@ -12,13 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from immich_aio.domain.ranking import Hit, Weights
-from immich_aio.domain.search_plan import (
-    SHARED,
-    Texts,
-    plan_mixed,
-    plan_text_only,
-    rare_enough,
-)
+from immich_aio.domain.search_plan import Texts, plan_mixed, plan_text_only, rare_enough
 from immich_aio.store.asset_search import Selection
 from immich_aio.store.immich_guard import ImmichTables
 from immich_aio.store.search_reader import WINDOW, SearchReader
@@ -207,7 +201,8 @@ class SearchRun:
         outlined, scored = names
         first = self._enough(limit)
         if self._frequencies.with_all >= OUTLINED * first and not self.sought.misread:
-            await self._reader.set("for_bounds")
+            dense = self._frequencies.are_dense
+            await self._reader.set("for_many_texts" if dense else "for_bounds")
             hits = await self._reader.best_of_outline(
                 statements[outlined], vector, first=first, limit=limit
             )
@@ -219,7 +214,7 @@ class SearchRun:
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
     ) -> list[Hit]:
         """The best texts; first of so many that the filters should leave enough, else of all."""
-        if self._are_shared:
+        if self._frequencies.are_shared:
             await self._reader.set("for_many_texts")
         first = self._enough(limit)
         if self.sought.misread and not self._reader.kept_share:
@@ -230,11 +225,6 @@ class SearchRun:
         """Of so many texts the filters should leave as many as are wanted."""
         share = self._reader.kept_share
         return math.ceil(MARGIN * limit / share) + A_FEW if share else SPARE * limit
-
-    @property
-    def _are_shared(self) -> bool:
-        """Whether there are so many texts that two processes look at them."""
-        return self._frequencies.with_all > SHARED
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""

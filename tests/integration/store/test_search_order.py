@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from immich_aio.domain import search_plan
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Hit
 from immich_aio.domain.search_plan import Frequencies, Texts
@@ -103,7 +104,7 @@ async def test_the_index_finds_what_scoring_each_finds(
     monkeypatch.setattr(search_run, "plan_text_only", always(plan))
     monkeypatch.setattr(search_reader, "WINDOW", 7)
     monkeypatch.setattr(search_run, "MEANING_WINDOW", 14)
-    monkeypatch.setattr(search_run, "SHARED", -1)
+    monkeypatch.setattr(search_plan, "SHARED", -1)
     monkeypatch.setattr(meaning_index, "TEXTS", 0 if by_meaning else 1000)
     dice = dice_of(3)
     world = random_world(dice, 200)
@@ -143,7 +144,7 @@ async def test_of_many_texts_few_are_read_and_the_same_are_found(
     monkeypatch.setattr(search_reader, "TELLING", 1)
     monkeypatch.setattr(search_run, "A_FEW", 0)
     monkeypatch.setattr(search_run, "SPARE", 2)
-    monkeypatch.setattr(search_run, "SHARED", -1)
+    monkeypatch.setattr(search_plan, "SHARED", -1)
     dice = dice_of(11)
     world = random_world(dice, 300)
     await indexed(database, shape, world)

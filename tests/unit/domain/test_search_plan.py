@@ -67,6 +67,17 @@ def test_a_library_of_any_size_has_a_plan(documents: int) -> None:
     assert plan_text_only(frequencies) is Texts.ALL
 
 
+@pytest.mark.parametrize(
+    ("documents", "texts", "shared", "dense"),
+    [(200_000, 8_000, False, False), (40_000, 15_000, True, False), (40_000, 17_000, True, True)],
+)
+def test_two_processes_look_at_many_texts_and_bound_them_where_they_are_many_of_all(
+    documents: int, texts: int, shared: bool, dense: bool
+) -> None:
+    frequencies = Frequencies(documents, (texts,))
+    assert (frequencies.are_shared, frequencies.are_dense) == (shared, dense)
+
+
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=5))
 def test_no_more_texts_have_all_words_than_have_any_one(documents: int, counts: list[int]) -> None:
     with_all = Frequencies(documents, tuple(counts)).with_all
