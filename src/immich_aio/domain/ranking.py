@@ -118,6 +118,13 @@ def merge(matched: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:
     return [hits[place] for place in sorted(range(len(hits)), key=keys.__getitem__)]
 
 
+def are_enough(matched: Sequence[Hit], others: Sequence[Hit], limit: int) -> bool:
+    """Whether the first ``limit`` of them merged are the same whatever others follow these."""
+    lowest = min((hit.score for hit in others), default=math.inf)
+    ahead = sum(-key >= lowest for key in _never_falling(matched))
+    return ahead + len(others) >= limit
+
+
 def _never_falling(hits: Sequence[Hit]) -> Iterator[float]:
     """Keys that leave hits in their order."""
     return itertools.accumulate((-hit.score for hit in hits), max)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, LiteralString
-from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, TupleRow, tuple_row
@@ -98,21 +97,11 @@ class SearchReader:
         return rows
 
     async def in_windows(
-        self,
-        nearest: LiteralString,
-        rest: LiteralString,
-        vector: str,
-        limit: int,
-        known: Collection[UUID] = (),
+        self, nearest: LiteralString, rest: LiteralString, vector: str, limit: int, **more: object
     ) -> list[Hit]:
-        """What the vector index gives, put in order window by window, and what it does not give.
-
-        Without those that are ``known``.
-        """
+        """What the vector index gives, put in order window by window, and what it does not give."""
         first = WINDOW * math.ceil(limit / WINDOW)
-        rows = await self.hits(nearest, vector, limit=first + len(known))
-        if known:
-            rows = [hit for hit in rows if hit.asset_id not in known][:first]
+        rows = await self.hits(nearest, vector, limit=first, **more)
         windows = [rows[start : start + WINDOW] for start in range(0, len(rows), WINDOW)]
         hits = [hit for window in windows for hit in sorted(window, key=best_first)]
         if len(rows) < first and len(hits) < limit:

@@ -11,7 +11,7 @@ from typing import LiteralString
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from immich_aio.domain.ranking import Hit, Weights
+from immich_aio.domain.ranking import Hit, Weights, are_enough
 from immich_aio.domain.search_plan import Texts, plan_mixed, plan_text_only, rare_enough
 from immich_aio.store.asset_search import Selection
 from immich_aio.store.immich_guard import ImmichTables
@@ -186,10 +186,15 @@ class SearchRun:
             first = await self._reader.hits(nearest, vector, limit=PEEK)
             if len(first) == PEEK and max(hit.score for hit in first) < lowest:
                 return []
-        known = frozenset(hit.asset_id for hit in matched)
-        if len(known) > limit / KNOWN:
-            return await self._reader.in_windows(nearest, rest, vector, limit)
-        return await self._reader.in_windows(statements["nearest_all"], rest, vector, limit, known)
+        known = [hit.asset_id for hit in matched]
+        if len(known) <= limit / KNOWN:
+            nearest = statements["nearest_unknown"]
+        for wanted in (limit - len(known), limit):  # mostly, what matches is among the best
+            if wanted > 0:
+                hits = await self._reader.in_windows(nearest, rest, vector, wanted, known_ids=known)
+                if len(hits) < wanted or are_enough(matched, hits, limit):
+                    break
+        return hits
 
     async def _best_of_all(
         self, statements: Statements, names: tuple[str, str], vector: str | None, limit: int

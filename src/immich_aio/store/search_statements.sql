@@ -135,13 +135,13 @@ FROM (
   ORDER BY distance LIMIT :limit
 ) nearest
 
--- name: nearest_all
--- Whatever their texts, in that order.
+-- name: nearest_unknown
+-- Those that were not found by their texts, in that order.
 SELECT id, 1 - distance AS cosine, 0 AS text_score, false AS every
 FROM (
   SELECT asset.id, smart_search.embedding <=> :embedding::vector AS distance
   FROM smart_search JOIN asset ON asset.id = smart_search."assetId"
-  {selection} AND {not_excluded}
+  {selection} AND {not_excluded} AND asset.id NOT IN (SELECT unnest(:known_ids::uuid[]))
   ORDER BY distance LIMIT :limit
 ) nearest
 

@@ -104,6 +104,7 @@ async def test_the_index_finds_what_scoring_each_finds(
     monkeypatch.setattr(search_run, "plan_text_only", always(plan))
     monkeypatch.setattr(search_reader, "WINDOW", 7)
     monkeypatch.setattr(search_run, "MEANING_WINDOW", 14)
+    monkeypatch.setattr(search_run, "AT_ONCE", 14)
     monkeypatch.setattr(search_plan, "SHARED", -1)
     monkeypatch.setattr(meaning_index, "TEXTS", 0 if by_meaning else 1000)
     dice = dice_of(3)

@@ -14,6 +14,7 @@ from immich_aio.domain.ranking import (
     Hit,
     Match,
     Weights,
+    are_enough,
     certainty,
     coverage,
     merge,
@@ -120,6 +121,19 @@ def test_the_beginning_of_a_merged_result_depends_on_nothing_after_it(
     matched, others = hits(one, 0), hits(other, 100)
     whole = list(merge(matched, others))
     assert list(merge(matched[:wanted], others[:wanted]))[:wanted] == whole[:wanted]
+
+
+@given(SCORES, SCORES, st.integers(0, 12), st.integers(1, 20))
+def test_others_that_are_enough_give_the_beginning_that_all_give(
+    one: list[float], other: list[float], count: int, wanted: int
+) -> None:
+    matched, others = hits(one, 0), hits(other, 100)
+    few = others[:count]
+    if are_enough(matched, few, wanted):
+        assert merge(matched, few)[:wanted] == merge(matched, others)[:wanted]
+        assert len(merge(matched, few)) >= wanted
+    elif len(few) >= wanted:
+        pytest.fail("as many as are wanted are always enough")
 
 
 @given(SCORES, SCORES)
