@@ -37,8 +37,6 @@ OUTLINED = 4
 before."""
 AT_ONCE = 2 * WINDOW
 """Up to so many assets are as soon there as a few."""
-PEEK = 16
-"""Assets nearest to the meaning that tell whether any without text can be among the best."""
 KNOWN = 4
 """Up to one in so many of what is wanted, found already, is left out of the rest here: that is
 faster than to look at each text."""
@@ -174,27 +172,22 @@ class SearchRun:
     ) -> list[Hit]:
         """Assets whose texts do not count, nearest first; where the index ends, each is scored.
 
-        Where it is known what ``matched``, fewer if they are not among the best beside those.
+        Where it is known what ``matched``, fewer if no more can be among the best beside those.
         """
         statements = self._statements(self._plan)
         nearest, rest = statements["nearest"], statements.rest_without_text
         await self._follow_index()
         if matched is None or limit <= AT_ONCE:
             return await self._reader.in_windows(nearest, rest, vector, limit)
-        if len(matched) >= limit:
-            lowest = min(hit.score for hit in matched)  # by an index the last may score more
-            first = await self._reader.hits(nearest, vector, limit=PEEK)
-            if len(first) == PEEK and max(hit.score for hit in first) < lowest:
-                return []
         known = [hit.asset_id for hit in matched]
         if len(known) <= limit / KNOWN:
             nearest = statements["nearest_unknown"]
-        for wanted in (limit - len(known), limit):  # mostly, what matches is among the best
-            if wanted > 0:
-                hits = await self._reader.in_windows(nearest, rest, vector, wanted, known_ids=known)
-                if len(hits) < wanted or are_enough(matched, hits, limit):
-                    break
-        return hits
+        # Mostly what matches is among the best, and the others are what that leaves of them.
+        few = max(limit - len(known), WINDOW)
+        hits = await self._reader.in_windows(nearest, rest, vector, few, known_ids=known)
+        if len(hits) < few or are_enough(matched, hits, limit):
+            return hits
+        return await self._reader.in_windows(nearest, rest, vector, limit, known_ids=known)
 
     async def _best_of_all(
         self, statements: Statements, names: tuple[str, str], vector: str | None, limit: int
