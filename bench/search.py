@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import random
 import secrets
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str]) -> None:
 async def _measure(assets: int, folder: Path | None, buffers: str) -> dict[str, float]:
     async with _library(assets, folder, buffers) as library:
         bench = _Bench(library)
+        gc.collect()
+        gc.freeze()  # as serve does when it has started
         await bench.warm_up()
         mixed = await bench.side_by_side()
         texts = await bench.text_only()

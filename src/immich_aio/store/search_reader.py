@@ -114,7 +114,7 @@ class SearchReader:
         self, statement: LiteralString, vector: str | None = None, **more: object
     ) -> list[TupleRow]:
         """The rows of a statement."""
-        cursor = self._connection.cursor(row_factory=tuple_row)
+        cursor = self._connection.cursor(binary=True, row_factory=tuple_row)
         meaning = {"embedding": vector, "rounded": vector}
         await cursor.execute(statement, {**self._parameters, **meaning, **more})
         return await cursor.fetchall()
