@@ -38,7 +38,7 @@ before."""
 AT_ONCE = 2 * WINDOW
 """Up to so many assets are as soon there as a few."""
 KNOWN = 4
-"""Up to one in so many of what is wanted, found already, is left out of the rest here: that is
+"""Up to one in so many of what is wanted, found already, is left out of the rest by its ID: that is
 faster than to look at each text."""
 MANY = 5000
 """Texts that are looked at where none has all words."""
