@@ -58,6 +58,6 @@ class _Corked:
         return getattr(self._transport, name)
 
     def _flush(self) -> None:
-        if self._pending:
-            pending, self._pending = self._pending, []
+        pending, self._pending = self._pending, []
+        if pending and not self._transport.is_closing():  # the caller may have gone in this turn
             self._transport.writelines(pending)
