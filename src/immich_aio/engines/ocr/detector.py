@@ -48,8 +48,9 @@ class Detector:
     def _probability(self, shown: Pixels) -> Tensor:
         height, width = shown.shape[:2]
         below, right = -height % self._step, -width % self._step
-        filled = np.pad(shown, ((0, below), (0, right), (0, 0)), constant_values=MID_GREY)
-        return self._session.run(to_tensor([filled]))[0, 0, :height, :width]
+        if below or right:  # on a GPU; a CPU's step is that of the plan, and nothing is copied
+            shown = np.pad(shown, ((0, below), (0, right), (0, 0)), constant_values=MID_GREY)
+        return self._session.run(to_tensor([shown]))[0, 0, :height, :width]
 
 
 def to_tensor(images: Sequence[Pixels]) -> Tensor:
