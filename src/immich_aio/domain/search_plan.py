@@ -20,9 +20,8 @@ SCANNED = 40_000
 SHARED = 8000
 """Texts with all words from which on two processes read and score them; fewer are scored as soon by
 one."""
-DENSE = 0.4
-"""Share of texts with all words from which on two processes also bound them. Of fewer, most stand
-on a page of their own, and what a new process pays to see that is more than a bound costs."""
+HALVED = 3000
+"""Texts with all words from which on each of two connections bounds a half of them."""
 DATED = 600
 """Where only the text counts, the newest are looked at first: so many, times the share of all that
 have the word, if all that have it are more.
@@ -55,6 +54,8 @@ class Frequencies:
     """Whether there is an index over the vectors beside the texts."""
     in_a_row: int = 0
     """How many texts may have all words as they were typed; 0 where that is not known."""
+    in_halves: bool = False
+    """Whether the texts of the index are marked as of one half or the other."""
 
     @property
     def with_all(self) -> float:
@@ -68,9 +69,9 @@ class Frequencies:
         return self.with_all > SHARED
 
     @property
-    def are_dense(self) -> bool:
-        """Whether they are also so many of all texts that two processes bound them."""
-        return self.are_shared and self.with_all > DENSE * self.documents
+    def are_halved(self) -> bool:
+        """Whether they are so many that two connections bound them."""
+        return self.in_halves and self.with_all > HALVED
 
     @property
     def are_in_a_row(self) -> bool:

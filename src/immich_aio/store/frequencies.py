@@ -18,6 +18,7 @@ from immich_aio.domain.search_plan import COUNTED, Frequencies
 from immich_aio.domain.text_query import Needle, TextQuery
 from immich_aio.store.meaning_index import DIMENSIONS
 from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.text.folding import FORMAT
 from immich_aio.store.text.grams import is_cjk, query_grams
 from immich_aio.store.text_match import needle_grams
 
@@ -32,6 +33,7 @@ class _Sizes:
     documents: int
     assets: int
     meaning_dimensions: int | None
+    in_halves: bool
     frequent: dict[int, float]
     """The share of texts by gram, of the most frequent ones."""
     read_at: float = field(default_factory=time.monotonic)
@@ -66,7 +68,7 @@ class FrequencyReader:
         )
         by_meaning = sizes.meaning_dimensions == self._dimensions
         in_a_row = sizes.with_cjk(query.phrase) if query.phrase else 0
-        return Frequencies(sizes.documents, by_condition, by_meaning, in_a_row)
+        return Frequencies(sizes.documents, by_condition, by_meaning, in_a_row, sizes.in_halves)
 
     def is_frequent(self, grams: list[int]) -> bool:
         """Whether more texts have these grams than are worth looking at for a misread word."""
@@ -99,10 +101,14 @@ class FrequencyReader:
         if self._sizes is None or time.monotonic() - self._sizes.read_at > FRESH:
             row = await (await connection.execute(_SIZES)).fetchone()
             if row is None:
-                return _Sizes(0, 0, None, {})
+                return _Sizes(0, 0, None, in_halves=False, frequent={})
             frequent = dict(zip(row["grams"] or [], row["shares"] or [], strict=False))
             self._sizes = _Sizes(
-                row["documents"], row["assets"], row["meaning_dimensions"], frequent
+                row["documents"],
+                row["assets"],
+                row["meaning_dimensions"],
+                row["format"] == FORMAT,
+                frequent,
             )
         return self._sizes
 

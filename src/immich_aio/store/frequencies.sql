@@ -7,6 +7,7 @@ SELECT
   CASE WHEN vectors.reltuples > 20000 THEN vectors.reltuples::int8
     ELSE (SELECT count(*) FROM smart_search) END AS assets,
   {meaning_dimensions} AS meaning_dimensions,
+  (SELECT format FROM immich_aio.state) AS format,
   most_common_elems::text::int4[] AS grams,
   most_common_elem_freqs AS shares
 FROM pg_class documents CROSS JOIN pg_class vectors LEFT JOIN pg_stats

@@ -7,17 +7,13 @@ are scored whole.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeVar
-
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
+from functools import lru_cache, partial
+from typing import TypeVar
 
 from immich_aio.domain.ranking import Hit, merge
 from immich_aio.domain.search_plan import exact_at_most
@@ -26,14 +22,15 @@ from immich_aio.store.asset_search import AssetQueries
 from immich_aio.store.database import Database
 from immich_aio.store.frequencies import FrequencyReader
 from immich_aio.store.immich_guard import ImmichTables
+from immich_aio.store.planned_search import PlannedSearch
 from immich_aio.store.query_words import text_query
 from immich_aio.store.search_reader import AT_FIRST
 from immich_aio.store.search_request import SearchOptions, SearchPage, SearchRequest, Sought
 from immich_aio.store.search_run import AT_ONCE, SearchRun
+from immich_aio.store.side_by_side import side_by_side
 from immich_aio.store.text.segmentation import Segmenter
 
 V = TypeVar("V")
-W = TypeVar("W")
 
 REMEMBERED = 64
 """Searches whose results are kept for their next pages."""
@@ -121,19 +118,20 @@ class PhotoSearch:
         async with self._database.snapshot(AT_FIRST) as connection:
             frequencies = await self._frequencies.of(connection, text)
             library = await self._frequencies.assets(connection)
-            run = SearchRun(
-                connection,
+            planned = PlannedSearch(
                 self._tables,
                 self._queries.filtered(*scope),
                 Sought.of(text, frequencies),
                 self._frequencies.is_frequent,
                 self._options.weights,
             )
+            beside = partial(self._database.beside, connection, AT_FIRST)
+            run = SearchRun(planned, connection, beside)
             run.kept_share = self._kept_shares.get(scope)
-            hits = await self._hits(run, request, vector, library, limit, connection)
+            hits = await self._hits(run, request, vector, library, limit)
         if run.kept_share:
             _remember(self._kept_shares, scope, run.kept_share)
-        return hits, run.sought
+        return hits, planned.sought
 
     async def _hits(
         self,
@@ -142,25 +140,24 @@ class PhotoSearch:
         vector: str | None,
         library: int,
         limit: int,
-        connection: AsyncConnection[DictRow],
     ) -> list[Hit]:
         if vector is None or request.query.text_only:
             return await run.texts_alone(limit, every=request.query.text_only)
         if self._tables.vector_index is None or await self._is_small(request, run, library):
             return await run.all_scored(vector, limit)
-        matched, others = await self._both(run, connection, vector, limit)
+        matched, others = await self._both(run, vector, limit)
         return merge(matched, others)[:limit]
 
     async def _both(
-        self, run: SearchRun, connection: AsyncConnection[DictRow], vector: str, limit: int
+        self, run: SearchRun, vector: str, limit: int
     ) -> tuple[Sequence[Hit], Sequence[Hit]]:
         """Those whose texts count, and the others: of a first page side by side."""
-        if limit <= AT_ONCE and run.sought.text.conditions:
-            async with self._database.beside(connection, AT_FIRST) as second:
-                if second is not None:
-                    return await _side_by_side(
-                        run.texts_with_meaning(vector, limit),
-                        run.over(second).others(vector, limit),
+        if limit <= AT_ONCE and run.planned.has_words:
+            async with run.helped() as helper:
+                if helper is not None:
+                    await run.look_ahead(vector, limit)
+                    return await side_by_side(
+                        run.texts_with_meaning(vector, limit), helper.others(vector, limit)
                     )
         matched = await run.texts_with_meaning(vector, limit)
         return matched, await run.others(vector, limit, matched)
@@ -174,17 +171,6 @@ class PhotoSearch:
             known = (time.monotonic(), await run.count(at_most + 1))
             _remember(self._counts, key, known)
         return known[1] <= at_most
-
-
-async def _side_by_side(one: Coroutine[Any, Any, V], other: Coroutine[Any, Any, W]) -> tuple[V, W]:
-    """Both; where one fails the other is ended first, for it may need what is given back then."""
-    beside = asyncio.ensure_future(other)
-    try:
-        return await one, await beside
-    except BaseException:
-        beside.cancel()
-        await asyncio.gather(beside, return_exceptions=True)
-        raise
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow, TupleRow, tuple_row
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Hit, best_first
 from immich_aio.store.named_sql import NamedSql
+from immich_aio.store.outline import Outline
 
 LOOKED_AT, KEPT, SETTLED = 4, 5, 6
 """Columns of what gives the best of some texts: how many those were, how many of them the filters
@@ -79,14 +80,21 @@ class SearchReader:
             hits = await self.hits(statement, vector, limit=limit, first=None, **more)
         return hits
 
+    async def bounds(
+        self, statement: LiteralString, vector: str | None, first: int, half: int | None = None
+    ) -> list[TupleRow]:
+        """What a statement of bounds gives, of all texts or of one half."""
+        await self.set("for_bounds")
+        return await self.rows(statement, vector, first=first, half=[half])
+
     async def best_of_outline(
-        self, statement: LiteralString, vector: str | None, *, first: int, limit: int
+        self, statement: LiteralString, vector: str | None, outline: Outline, *, limit: int
     ) -> list[Hit] | None:
-        """The best texts, if the first so many hold them for certain."""
-        rows = await self._first_rows(statement, vector, limit=limit, first=first)
+        """The best texts, if the outline holds them for certain."""
+        rows = await self._first_rows(statement, vector, limit=limit, **outline.parameters)
         hits = self._kept(rows)
         is_settled = len(hits) == limit and bool(rows[limit - 1][SETTLED])
-        return hits if is_settled or _are_all(rows, first) else None
+        return hits if is_settled or outline.are_all else None
 
     async def _first_rows(
         self, statement: LiteralString, vector: str | None, **more: object

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from copy import copy
 from typing import LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from immich_aio.domain.ranking import Hit, Weights, are_enough
-from immich_aio.domain.search_plan import Texts, plan_mixed, plan_text_only, rare_enough
-from immich_aio.store.asset_search import Selection
-from immich_aio.store.immich_guard import ImmichTables
+from immich_aio.domain.ranking import Hit, are_enough
+from immich_aio.domain.search_plan import Texts, plan_text_only
+from immich_aio.store.outline import Outline
+from immich_aio.store.planned_search import PlannedSearch
 from immich_aio.store.search_reader import WINDOW, SearchReader
-from immich_aio.store.search_request import Sought
 from immich_aio.store.search_statements import Statements
-from immich_aio.store.text_match import TextMatch
+from immich_aio.store.text_bounds import outline
 
 MEANING_WINDOW = 156
 """The same where the index is over the vectors beside the texts: it gives many at once."""
-NEAR, MIN_EF, MAX_EF = 300, 400, 1000
-"""Of the texts that such an index looks at, so many should have the word, for it to miss few; the
-least and the most that it looks at at once, which is all that pgvector allows."""
 SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away, where it
 is not known how many."""
@@ -40,51 +36,30 @@ AT_ONCE = 2 * WINDOW
 KNOWN = 4
 """Up to one in so many of what is wanted, found already, is left out of the rest by its ID: that is
 faster than to look at each text."""
-MANY = 5000
-"""Texts that are looked at where none has all words."""
 BUDGET = 2
 """How many times the texts are looked at that should hold a page of matches, newest first."""
 _ANY_SHARE = 1e-9
+Beside = Callable[[], AbstractAsyncContextManager[AsyncConnection[DictRow] | None]]
+"""Gives a second connection that sees the same; None if none is idle."""
 
 
 class SearchRun:
     """A search under way, inside its transaction, which has begun with ``AT_FIRST``."""
 
     def __init__(
-        self,
-        connection: AsyncConnection[DictRow],
-        tables: ImmichTables,
-        selection: Selection,
-        sought: Sought,
-        is_frequent: Callable[[list[int]], bool],
-        weights: Weights,
+        self, planned: PlannedSearch, connection: AsyncConnection[DictRow], beside: Beside
     ) -> None:
-        self._tables = tables
-        self._selection = selection
-        self.sought = sought
-        self._text = sought.text
-        self._frequencies = sought.frequencies
-        self._weights = weights
-        self._rarities = sought.rarities
-        self._match = TextMatch.of(
-            sought.text,
-            self._rarities,
-            weights,
-            sought.misread,
-            is_frequent,
-            in_a_row=sought.frequencies.are_in_a_row,
-        )
-        own = {
-            "dimensions": tables.dimensions,
-            "text_weight": weights.text,
-            "least": weights.least,
-        }
+        self.planned = planned
+        self._frequencies = planned.frequencies
+        self._beside = beside
+        self._outline: Outline | None = None
         self._reader = SearchReader(
             connection,
-            {**own, **selection.parameters, **self._match.parameters},
-            text_weight=weights.text,
-            has_words=bool(sought.text.conditions),
+            planned.parameters,
+            text_weight=planned.weights.text,
+            has_words=planned.has_words,
         )
+        self._readers = [self._reader]
 
     @property
     def kept_share(self) -> float | None:
@@ -95,52 +70,70 @@ class SearchRun:
     def kept_share(self, share: float | None) -> None:
         self._reader.kept_share = share
 
-    def over(self, connection: AsyncConnection[DictRow]) -> SearchRun:
-        """The same over another connection, which sees the same."""
-        beside = copy(self)
-        beside.read_over(connection)
-        return beside
+    @asynccontextmanager
+    async def helped(self) -> AsyncIterator[SearchRun | None]:
+        """With the same over a second connection, which takes its half of what can be shared.
 
-    def read_over(self, connection: AsyncConnection[DictRow]) -> None:
-        """Have it use that connection from now on."""
-        self._reader = self._reader.over(connection)
+        None where no connection is idle.
+        """
+        async with self._beside() as second:
+            if second is None:
+                yield None
+                return
+            helper = copy(self)
+            helper._reader = self._reader.over(second)  # noqa: SLF001  # its own copy
+            self._readers.append(helper._reader)  # noqa: SLF001  # as above
+            try:
+                yield helper
+            finally:
+                self._readers.pop()
+
+    async def look_ahead(self, vector: str, limit: int) -> None:
+        """Bound the texts now, if the helper is to have a share, before it looks for the others."""
+        is_shared = self.planned.plan is Texts.ALL and self._frequencies.are_halved
+        if is_shared and self._are_outlined(limit):
+            statements = self.planned.statements(Texts.ALL)
+            self._outline = await self._outlined(statements, "bounds", vector, limit)
 
     async def count(self, limit: int) -> int:
         """How many assets the filters leave, up to a limit."""
         await self._reader.set("for_anything")
-        rows = await self._reader.rows(self._statements(Texts.NONE)["counted"], limit=limit)
+        counted = self.planned.statements(Texts.NONE)["counted"]
+        rows = await self._reader.rows(counted, limit=limit)
         await self._reader.set("for_texts")
         return int(rows[0][0])
 
     async def texts_alone(self, limit: int, *, every: bool) -> list[Hit]:
         """By text only. With ``every`` those with all words; if there are none, those with most."""
-        if not self._text.conditions:
+        if not self.planned.has_words:
             await self._reader.set("for_anything")
             newest = "newest_with_text" if every else "newest"
-            return await self._reader.hits(self._statements(Texts.NONE)[newest], limit=limit)
+            return await self._reader.hits(self.planned.statements(Texts.NONE)[newest], limit=limit)
         if not every:
-            return await self._best(self._statements(Texts.SOME)["texts"], limit=limit)
-        statements = self._statements(Texts.ALL)
+            return await self._best(self.planned.statements(Texts.SOME)["texts"], limit=limit)
+        statements = self.planned.statements(Texts.ALL)
         hits: list[Hit] = []
         if plan_text_only(self._frequencies) is Texts.STREAM:
-            texts_a_match = self._frequencies.documents / max(self._frequencies.with_all, 1)
-            budget = math.ceil(BUDGET * self._enough(limit) * texts_a_match)
-            weights = self._weights
-            perfect = weights.words + weights.together + weights.phrase - 1e-9
-            hits = await self._reader.hits(
-                statements["newest_perfect"], limit=limit, budget=budget, perfect=perfect
-            )
+            hits = await self._newest(statements, limit)
         if len(hits) < limit:
-            names = ("outlined_texts", "texts")
+            names = ("bounds_of_texts", "outlined_texts", "texts")
             hits = await self._best_of_all(statements, names, None, limit)
         return hits or await self._texts_with_most(limit)
+
+    async def _newest(self, statements: Statements, limit: int) -> list[Hit]:
+        """Of the newest texts those that match as well as any can."""
+        weights = self.planned.weights
+        return await self._reader.hits(
+            statements["newest_perfect"],
+            limit=limit,
+            budget=math.ceil(BUDGET * self._enough(limit) * self.planned.texts_a_match),
+            perfect=weights.words + weights.together + weights.phrase - 1e-9,
+        )
 
     async def _texts_with_most(self, limit: int) -> list[Hit]:
         """Texts with some of the words; where the rare ones are not seen, with frequent ones."""
         hits: list[Hit] = []
-        for numbers in self._rarest_first():
-            any_word = self._match.any_of(numbers)
-            statements = self._counting(any_word)
+        for statements in self.planned.rarest_first():
             hits = await self._best(statements["texts"], limit=limit, least=_ANY_SHARE)
             if hits:
                 break
@@ -148,15 +141,15 @@ class SearchRun:
 
     async def all_scored(self, vector: str, limit: int) -> list[Hit]:
         """Each asset scored."""
-        exact = self._statements(self._plan).exact
+        exact = self.planned.statements(self.planned.plan).exact
         return await self._reader.hits(exact, vector, limit=limit)
 
     async def texts_with_meaning(self, vector: str, limit: int) -> list[Hit]:
         """Assets whose texts count, best first."""
-        plan = self._plan
+        plan = self.planned.plan
         if plan is Texts.NONE:
             return []
-        statements = self._statements(plan)
+        statements = self.planned.statements(plan)
         if plan is Texts.STREAM and self._frequencies.by_meaning:
             return await self._by_meaning(statements, vector, limit)
         if plan is Texts.STREAM:
@@ -164,7 +157,8 @@ class SearchRun:
             nearest, rest = statements["nearest_texts"], statements.rest_of_texts
             return await self._reader.in_windows(nearest, rest, vector, limit)
         if plan is Texts.ALL:
-            return await self._best_of_all(statements, ("outlined", "matched"), vector, limit)
+            names = ("bounds", "outlined", "matched")
+            return await self._best_of_all(statements, names, vector, limit)
         return await self._best(statements["matched"], vector, limit=limit)
 
     async def others(
@@ -174,7 +168,7 @@ class SearchRun:
 
         Where it is known what ``matched``, fewer if no more can be among the best beside those.
         """
-        statements = self._statements(self._plan)
+        statements = self.planned.statements(self.planned.plan)
         nearest, rest = statements["nearest"], statements.rest_without_text
         await self._follow_index()
         if matched is None or limit <= AT_ONCE:
@@ -190,23 +184,38 @@ class SearchRun:
         return await self._reader.in_windows(nearest, rest, vector, limit, known_ids=known)
 
     async def _best_of_all(
-        self, statements: Statements, names: tuple[str, str], vector: str | None, limit: int
+        self, statements: Statements, names: tuple[str, str, str], vector: str | None, limit: int
     ) -> list[Hit]:
         """The best texts with all words. Of many, first by their bounds, for few are read then.
 
-        ``names`` are of the statement that does so, and of the one that reads all.
+        ``names`` are of the statements that bound them, read the highest, and read all.
         """
-        outlined, scored = names
-        first = self._enough(limit)
-        if self._frequencies.with_all >= OUTLINED * first and not self.sought.misread:
-            dense = self._frequencies.are_dense
-            await self._reader.set("for_many_texts" if dense else "for_bounds")
+        bounds, outlined, scored = names
+        if self._are_outlined(limit):
+            found = self._outline or await self._outlined(statements, bounds, vector, limit)
             hits = await self._reader.best_of_outline(
-                statements[outlined], vector, first=first, limit=limit
+                statements[outlined], vector, found, limit=limit
             )
             if hits is not None:
                 return hits
         return await self._best(statements[scored], vector, limit=limit)
+
+    def _are_outlined(self, limit: int) -> bool:
+        """Whether texts with all words are so many that they are bounded first."""
+        many = OUTLINED * self._enough(limit)
+        return self._frequencies.with_all >= many and not self.planned.sought.misread
+
+    async def _outlined(
+        self, statements: Statements, name: str, vector: str | None, limit: int
+    ) -> Outline:
+        """The texts with the highest bounds, by two connections where they are many."""
+        first = self._enough(limit)
+        if not self._frequencies.are_halved:
+            return await outline([self._reader], statements, name, vector, first)
+        if len(self._readers) > 1:
+            return await outline(self._readers, statements, name, vector, first)
+        async with self.helped():
+            return await outline(self._readers, statements, name, vector, first)
 
     async def _best(
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
@@ -215,7 +224,7 @@ class SearchRun:
         if self._frequencies.are_shared:
             await self._reader.set("for_many_texts")
         first = self._enough(limit)
-        if self.sought.misread and not self._reader.kept_share:
+        if self.planned.sought.misread and not self._reader.kept_share:
             first = max(first, MISREAD)  # for to read all of them again takes long
         return await self._reader.best(statement, vector, first=first, limit=limit, **more)
 
@@ -226,9 +235,7 @@ class SearchRun:
 
     async def _by_meaning(self, statements: Statements, vector: str, limit: int) -> list[Hit]:
         """The same by the index over the vectors beside the texts, and by their scores beyond."""
-        texts_a_match = self._frequencies.documents / max(self._frequencies.with_all, 1)
-        ef_search = min(max(math.ceil(NEAR * texts_a_match), MIN_EF), MAX_EF)
-        await self._reader.set("for_meaning", ef_search=str(ef_search))
+        await self._reader.set("for_meaning", ef_search=str(self.planned.ef_search))
         first = MEANING_WINDOW * math.ceil(limit / MEANING_WINDOW)
         by_meaning = statements["texts_by_meaning"]
         hits = await self._reader.hits(
@@ -237,51 +244,15 @@ class SearchRun:
         if len(hits) < limit:
             await self._reader.set("for_anything")
             await self._reader.set("for_texts")
-            rest = self._counting(self._match.all_of(), every_word=True).rest_matched
+            rest = self.planned.statements(Texts.ALL).rest_matched
             found = [hit.asset_id for hit in hits]
             hits += await self._best(rest, vector, limit=limit - len(hits), found_ids=found)
         return hits
 
-    def _rarest_first(self) -> Iterator[list[int]]:
-        """The rarest words, for a text with none of them has little of the query; then one more."""
-        counts = self._frequencies.by_condition
-        order = sorted(range(len(counts)), key=lambda number: (counts[number], number))
-        sums = itertools.accumulate(counts[number] for number in order)
-        few = max(sum(total <= MANY for total in sums), 1)
-        return (order[:size] for size in range(few, len(order) + 1))
-
-    @property
-    def _plan(self) -> Texts:
-        return plan_mixed(self._frequencies, self._shares, self._weights.least)
-
-    @property
-    def _shares(self) -> list[float]:
-        total = sum(self._rarities)
-        return [one / total for one in self._rarities]
-
-    def _statements(self, plan: Texts) -> Statements:
-        if plan is Texts.NONE:
-            return self._counting("false")
-        if plan is Texts.SOME:
-            rare = rare_enough(self._shares, self._weights.least)
-            return self._counting(self._match.any_of(rare))
-        if plan is Texts.STREAM:  # the texts themselves tell faster than their grams
-            return self._counting("true", every_word=True)
-        return self._counting(self._match.all_of(), every_word=True)
-
-    def _counting(self, candidates: LiteralString, *, every_word: bool = False) -> Statements:
-        return Statements(
-            self._selection,
-            self._match,
-            candidates,
-            self._tables.half_vectors,
-            self._tables.dimensions,
-            every_word,
-        )
-
     async def _follow_index(self) -> None:
         """Have the order of vectors come from Immich's index."""
-        if self._tables.vector_index == "vchordrq":
+        if self.planned.tables.vector_index == "vchordrq":
             await self._reader.set("for_vchordrq", probes="1")
         else:
-            await self._reader.set("for_hnsw" if self._tables.iterative_scan else "for_old_hnsw")
+            iterative = self.planned.tables.iterative_scan
+            await self._reader.set("for_hnsw" if iterative else "for_old_hnsw")

@@ -21,7 +21,7 @@ _TEXTS: dict[str, LiteralString] = {
     "texts_of_vector": 'd."assetId" = smart_search."assetId"',
     "texts_of_outline": 'd."assetId" = outline."assetId"',
     "texts_by_meaning": _SQL["with_meaning"],
-    "bounds": "true",
+    "bounds_of_all": "true",
     "bounds_with_copy": _SQL["with_copy"],
     "bounds_without_copy": _SQL["without_copy"],
 }
@@ -42,6 +42,8 @@ class Statements:
     """The length of vectors."""
     every_word: bool = False
     """Whether only texts with all words count, rather than those with enough of them."""
+    in_half: bool = False
+    """Whether only texts of one half are bounded."""
 
     def __getitem__(self, name: str) -> LiteralString:
         """Give a statement by its name; raises InternalError for a name that is not there."""
@@ -83,6 +85,7 @@ class Statements:
             "no_text": self._no_text,
             "closeness": _SQL["closeness"].format(copy_type=self._copy_type),
             "own_closeness": _SQL["own_closeness"],
+            "outline": _SQL["outline"],
         }
         return sql.format(**slots | more)
 
@@ -113,6 +116,8 @@ class Statements:
         if not self.match.levels:
             return _SQL["no_texts"]
         which = f"{which} AND ({self.candidates}){self._apart}"
+        if at_most and self.in_half:
+            which = f"{which} AND {_SQL['of_half']}"
         return self.match.texts(
             which, every_word=self.every_word, distance=distance, at_most=at_most
         )

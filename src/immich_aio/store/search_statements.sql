@@ -38,36 +38,46 @@ FROM (
 ) best LEFT JOIN smart_search ON smart_search."assetId" = best.id
 ORDER BY best.id IS NULL, best.score DESC, best.id
 
+-- name: bounds
+-- Texts by what they score at most with their meaning, which none is read for, the highest first:
+-- that negated, 0, the ID, and the text's part of it.
+SELECT -at_most, 0, "assetId", bound
+FROM (
+  (
+    SELECT "assetId", text_score AS bound, :text_weight * text_score + {closeness} AS at_most
+    FROM {bounds_with_copy} d
+    ORDER BY at_most DESC, "assetId" LIMIT :first
+  ) UNION ALL (
+    SELECT d."assetId", text_score, :text_weight * text_score + {own_closeness} AS at_most
+    FROM {bounds_without_copy} d
+    LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
+    ORDER BY at_most DESC, d."assetId" LIMIT :first
+  )
+  ORDER BY at_most DESC, "assetId" LIMIT :first
+) texts
+
 -- name: outlined
--- The same of those whose scores are highest at most, which their texts are not read for. Each tells
--- whether it scores at least what all others do at most.
+-- What matched gives, of those with the highest bounds. Each tells whether it scores at least what all
+-- others do at most.
 SELECT best.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
   best.text_score, best.every, best.looked_at, best.kept, best.score >= best.others
 FROM (
   SELECT kept.id, kept.text_score, kept.every, looked_at, count(kept.id) OVER () AS kept, others,
     at_most + :text_weight * (kept.text_score - bound) AS score
-  FROM (
-    SELECT *, count(*) OVER () AS looked_at, min(at_most) OVER () AS others
-    FROM (
-      (
-        SELECT "assetId", text_score AS bound, :text_weight * text_score + {closeness} AS at_most
-        FROM {bounds_with_copy} d
-        ORDER BY at_most DESC, "assetId" LIMIT :first
-      ) UNION ALL (
-        SELECT d."assetId", text_score, :text_weight * text_score + {own_closeness} AS at_most
-        FROM {bounds_without_copy} d
-        LEFT JOIN smart_search ON smart_search."assetId" = d."assetId"
-        ORDER BY at_most DESC, d."assetId" LIMIT :first
-      )
-      ORDER BY at_most DESC, "assetId" LIMIT :first
-    ) texts
-  ) outline LEFT JOIN LATERAL (
+  FROM {outline} LEFT JOIN LATERAL (
     SELECT id, text_score, every FROM asset CROSS JOIN LATERAL {texts_of_outline} found
     {selection} AND id = outline."assetId"
   ) kept ON true
   ORDER BY kept.id IS NULL, score DESC, kept.id LIMIT :limit
 ) best LEFT JOIN smart_search ON smart_search."assetId" = best.id
 ORDER BY best.id IS NULL, best.score DESC, best.id
+
+-- name: outline
+(
+  SELECT *, count(*) OVER () AS looked_at, min(at_most) OVER () AS others
+  FROM unnest(:asset_ids::uuid[], :bounds::float8[], :at_most::float8[])
+    AS texts ("assetId", bound, at_most)
+) outline
 
 -- name: closeness
 -- (Copies are directions, of which the product is the cosine; 0 where there is none.)
@@ -90,22 +100,25 @@ FROM (
 LEFT JOIN LATERAL (SELECT id FROM asset {selection} AND id = found."assetId") kept ON true
 ORDER BY kept.id IS NULL, found.text_score DESC, found."takenAt" DESC, kept.id LIMIT :limit
 
+-- name: bounds_of_texts
+-- Texts by what they score at most by themselves, then newest first: that negated, when they were
+-- taken (negated seconds), the ID, and the bound.
+SELECT -text_score, -coalesce(extract(epoch FROM "takenAt")::float8, 'Infinity'), "assetId", text_score
+FROM (
+  SELECT "assetId", "takenAt", text_score FROM {bounds_of_all} d
+  ORDER BY text_score DESC, "takenAt" DESC, "assetId" LIMIT :first
+) texts
+
 -- name: outlined_texts
--- The same of those whose scores are highest at most; with each what outlined has.
+-- What texts gives, of those with the highest bounds; with each what outlined has.
 SELECT kept.id, NULL AS cosine, kept.text_score, kept.every, looked_at,
   count(kept.id) OVER () AS kept,
   kept.text_score > others OR (kept.text_score = others AND at_most = others)
-FROM (
-  SELECT *, count(*) OVER () AS looked_at, min(at_most) OVER () AS others
-  FROM (
-    SELECT "assetId", "takenAt", text_score AS at_most FROM {bounds} d
-    ORDER BY at_most DESC, "takenAt" DESC, "assetId" LIMIT :first
-  ) texts
-) outline LEFT JOIN LATERAL (
-  SELECT id, text_score, every FROM asset CROSS JOIN LATERAL {texts_of_outline} found
+FROM {outline} LEFT JOIN LATERAL (
+  SELECT id, text_score, every, "takenAt" FROM asset CROSS JOIN LATERAL {texts_of_outline} found
   {selection} AND id = outline."assetId"
 ) kept ON true
-ORDER BY kept.id IS NULL, kept.text_score DESC, outline."takenAt" DESC, kept.id LIMIT :limit
+ORDER BY kept.id IS NULL, kept.text_score DESC, kept."takenAt" DESC, kept.id LIMIT :limit
 
 -- name: newest_perfect
 -- Those of the newest texts that could not match better, newest first.
@@ -215,6 +228,9 @@ vector_dims(d.embedding) IS NOT DISTINCT FROM :dimensions
 -- name: without_copy
 (vector_dims(d.embedding) IS NULL OR vector_dims(d.embedding) < :dimensions
   OR vector_dims(d.embedding) > :dimensions)
+
+-- name: of_half
+d.grams @> :half::int4[]
 
 -- name: not_found
 -- (As a subquery, which is hashed: a list is gone through for each text before PostgreSQL 15.)

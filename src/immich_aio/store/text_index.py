@@ -23,6 +23,7 @@ from immich_aio.store.database import Database
 from immich_aio.store.documents import COPY_END, COPY_HEAD, Document
 from immich_aio.store.named_sql import NamedSql
 from immich_aio.store.text.folding import FORMAT
+from immich_aio.store.text.grams import HALVES
 
 COPIES = 1000
 """Vectors and dates that are copied in one transaction."""
@@ -99,7 +100,8 @@ class TextIndex:
             rows = b"".join(document.packed() for document in new)
             async with self.connection.cursor().copy(_SQL["copy_incoming"]) as copy:
                 await copy.write(COPY_HEAD + rows + COPY_END)
-            await self.connection.execute(_SQL["upsert"])
+            half = HALVES[new[0].reading.asset_id.int % 2]
+            await self.connection.execute(_SQL["upsert"], {"half": half})
         return (await self.connection.execute(_SQL["delete"], {"ids": list(gone)})).rowcount
 
     async def replace(

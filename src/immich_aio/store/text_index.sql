@@ -21,7 +21,7 @@ INSERT INTO immich_aio.document AS known (
   "assetId", folded, words, confidence, grams, signature, "wordBits",
   embedding, "embeddingVersion", "takenAt"
 )
-SELECT incoming."assetId", folded, words, confidence, grams, signature, "wordBits",
+SELECT incoming."assetId", folded, words, confidence, grams || :half::int4, signature, "wordBits",
   immich_aio.copy_of(smart_search.embedding), smart_search.xmin, asset."fileCreatedAt"
 FROM incoming
 LEFT JOIN smart_search ON smart_search."assetId" = incoming."assetId"
@@ -68,11 +68,13 @@ SELECT 'ALTER TABLE immich_aio.document_new SET (toast_tuple_target = '
 FROM pg_attribute WHERE attrelid = 'smart_search'::regclass AND attname = 'embedding'
 
 -- name: fill_new
+-- (Texts of one half stand together, some hundred pages each: grams.HALVES.)
 INSERT INTO immich_aio.document_new (
   "assetId", folded, words, confidence, grams, signature, "wordBits",
   embedding, "embeddingVersion", "takenAt"
 )
-SELECT copied."assetId", folded, words, confidence, grams, signature, "wordBits",
+SELECT copied."assetId", folded, words, confidence,
+  grams || (1 + mod(row_number() OVER () / 512, 2))::int4, signature, "wordBits",
   immich_aio.copy_of(smart_search.embedding), smart_search.xmin, asset."fileCreatedAt"
 FROM immich_aio.document_copied copied
 LEFT JOIN smart_search ON smart_search."assetId" = copied."assetId"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from immich_aio.domain.search_plan import Texts
-from immich_aio.store import index_sync, meaning_index, search_run
+from immich_aio.store import index_sync, meaning_index, planned_search
 from immich_aio.store.database import Database
 from immich_aio.store.immich_guard import immich_tables
 from immich_aio.store.index_sync import IndexSync, SyncReport
@@ -106,7 +106,7 @@ async def test_words_in_very_many_texts_are_found_by_it_nearest_first(
     typed: str,
 ) -> None:
     monkeypatch.setattr("immich_aio.store.search.exact_at_most", lambda _library, _limit: -1)
-    monkeypatch.setattr(search_run, "plan_mixed", lambda *_: Texts.STREAM)
+    monkeypatch.setattr(planned_search, "plan_mixed", lambda *_: Texts.STREAM)
     vectors = directions(PHOTOS)
     await fill(library, vectors)
     await sync.once()

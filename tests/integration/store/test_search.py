@@ -19,7 +19,7 @@ from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Weights
 from immich_aio.domain.search_plan import Texts
 from immich_aio.errors import BadInputError
-from immich_aio.store import search, search_reader, search_run
+from immich_aio.store import planned_search, search, search_reader, search_run
 from immich_aio.store.database import Database
 from immich_aio.store.immich_guard import immich_tables
 from immich_aio.store.search import PhotoSearch
@@ -88,7 +88,7 @@ async def test_if_no_photo_has_all_words_those_with_most_come_first_and_are_mark
 async def test_if_no_photo_has_a_rare_word_those_with_a_frequent_one_are_found(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_run, "MANY", 1)
+    monkeypatch.setattr(planned_search, "MANY", 1)
     world = library("发票", "发票", "发票", "收据")
     assert await found(database, world, "ocr:nowhere 发票") == [0, 1, 2]
 
@@ -234,7 +234,7 @@ async def test_ones_own_are_found_however_many_of_others_are_better(
 @pytest.fixture
 def in_the_order_of_assets(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a word is in most texts."""
-    monkeypatch.setattr(search_run, "plan_mixed", lambda *_: Texts.STREAM)
+    monkeypatch.setattr(planned_search, "plan_mixed", lambda *_: Texts.STREAM)
     monkeypatch.setattr(search_run, "plan_text_only", lambda *_: Texts.STREAM)
 
 
@@ -332,7 +332,7 @@ async def test_the_last_pages_are_there_wherever_the_index_ends(
         sql["for_old_hnsw"] = sql["for_old_hnsw"].replace("'1000'", "'5'")
         monkeypatch.setattr(search_reader, "_SQL", sql)
     for plan in (Texts.SOME, Texts.STREAM):
-        monkeypatch.setattr(search_run, "plan_mixed", lambda *_, plan=plan: plan)
+        monkeypatch.setattr(planned_search, "plan_mixed", lambda *_, plan=plan: plan)
         asked = Asked("发票", vector=random_vector(dice))
         by_index = PhotoSearch(database, tables, JiebaSegmenter(), SearchOptions(WEIGHTS))
         found = await all_pages(by_index, asked, 20)

@@ -14,7 +14,7 @@ from immich_aio.domain import search_plan
 from immich_aio.domain.immich import Shape
 from immich_aio.domain.ranking import Hit
 from immich_aio.domain.search_plan import Frequencies, Texts
-from immich_aio.store import meaning_index, search_reader, search_run
+from immich_aio.store import meaning_index, planned_search, search_reader, search_run
 from immich_aio.store.database import Database
 from immich_aio.store.immich_guard import immich_tables
 from immich_aio.store.search import PhotoSearch
@@ -100,7 +100,7 @@ async def test_the_index_finds_what_scoring_each_finds(
     """``by_meaning``: there is an index over the vectors beside the texts as well. Where texts are
     scored, two processes do it.
     """
-    monkeypatch.setattr(search_run, "plan_mixed", always(plan))
+    monkeypatch.setattr(planned_search, "plan_mixed", always(plan))
     monkeypatch.setattr(search_run, "plan_text_only", always(plan))
     monkeypatch.setattr(search_reader, "WINDOW", 7)
     monkeypatch.setattr(search_run, "MEANING_WINDOW", 14)
@@ -126,11 +126,14 @@ async def test_the_index_finds_what_scoring_each_finds(
 
 
 @pytest.mark.usefixtures("always_by_index")
+@pytest.mark.parametrize("halved", [False, True])
 @pytest.mark.parametrize("shape", [Shape.V3_1], indirect=True, ids=str)
 async def test_of_many_texts_few_are_read_and_the_same_are_found(
-    database: Database, shape: Shape, monkeypatch: pytest.MonkeyPatch
+    database: Database, shape: Shape, halved: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if few texts were many: scores are bounded first, and only the highest are read."""
+    """As if few texts were many: scores are bounded first, by two connections where they are
+    ``halved``, and only the highest are read.
+    """
     outlines: list[bool] = []
     best_of_outline = SearchReader.best_of_outline
 
@@ -140,12 +143,13 @@ async def test_of_many_texts_few_are_read_and_the_same_are_found(
         return hits
 
     monkeypatch.setattr(SearchReader, "best_of_outline", counted)
-    monkeypatch.setattr(search_run, "plan_mixed", always(Texts.ALL))
+    monkeypatch.setattr(planned_search, "plan_mixed", always(Texts.ALL))
     monkeypatch.setattr(search_run, "OUTLINED", 0)
     monkeypatch.setattr(search_reader, "TELLING", 1)
     monkeypatch.setattr(search_run, "A_FEW", 0)
     monkeypatch.setattr(search_run, "SPARE", 2)
     monkeypatch.setattr(search_plan, "SHARED", -1)
+    monkeypatch.setattr(search_plan, "HALVED", -1 if halved else 10**6)
     dice = dice_of(11)
     world = random_world(dice, 300)
     await indexed(database, shape, world)

@@ -68,14 +68,18 @@ def test_a_library_of_any_size_has_a_plan(documents: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("documents", "texts", "shared", "dense"),
-    [(200_000, 8_000, False, False), (40_000, 15_000, True, False), (40_000, 17_000, True, True)],
+    ("texts", "shared", "halved"),
+    [(3_000, False, False), (4_000, False, True), (9_000, True, True)],
 )
-def test_two_processes_look_at_many_texts_and_bound_them_where_they_are_many_of_all(
-    documents: int, texts: int, shared: bool, dense: bool
+def test_two_processes_look_at_many_texts_and_two_connections_bound_them(
+    texts: int, shared: bool, halved: bool
 ) -> None:
-    frequencies = Frequencies(documents, (texts,))
-    assert (frequencies.are_shared, frequencies.are_dense) == (shared, dense)
+    frequencies = Frequencies(40_000, (texts,), in_halves=True)
+    assert (frequencies.are_shared, frequencies.are_halved) == (shared, halved)
+
+
+def test_texts_of_an_index_of_before_are_bounded_by_one_connection() -> None:
+    assert not Frequencies(40_000, (20_000,)).are_halved
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=5))

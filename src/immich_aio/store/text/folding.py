@@ -18,7 +18,7 @@ from opencc import OpenCC
 
 from immich_aio.store.text.scripts import HAN, KANA
 
-FORMAT = 2
+FORMAT = 3
 """The version of everything that a document of the index is made by."""
 
 _ACCENTED = re.compile("LATIN |GREEK |CYRILLIC ")

@@ -19,8 +19,11 @@ from immich_aio.store.text.scripts import CJK, is_cjk, is_han_or_kana
 _RUNS = re.compile(rf"([{CJK}]+)|([^\s{CJK}]+)")
 _REMEMBERED = 1 << 17
 """Words and grams whose hashes are kept: a library uses the same ones over and over."""
+HALVES = (1, 2)
+"""What the index adds to the grams of each text: one of these, the same for hundreds of neighbours.
+So two processes can look through a half each, and hardly a page of the table is read by both."""
 
-__all__ = ["document_grams", "is_cjk", "query_grams"]
+__all__ = ["HALVES", "document_grams", "is_cjk", "query_grams"]
 
 
 def document_grams(folded: str) -> list[int]:
