@@ -15,13 +15,14 @@ PAGE = 100
 """What is reckoned with as wanted at once, whatever the page's size."""
 SOME = 5000
 """Texts with one of the rarest words up to which those with only some of the words count too."""
-SCANNED = 40_000
+SCANNED = 60_000
 """Texts with all words up to which each is scored, or bounded: one or two microseconds a text."""
 SHARED = 8000
 """Texts with all words from which on two processes read and score them; fewer are scored as soon by
 one."""
-HALVED = 3000
-"""Texts with all words from which on each of two connections bounds a half of them."""
+HALVED = 10_000
+"""Texts with all words from which on each of two connections bounds a half of them. With fewer, one
+is done as soon, while the other looks for what is beside them."""
 DATED = 600
 """Where only the text counts, the newest are looked at first: so many, times the share of all that
 have the word, if all that have it are more.

@@ -69,7 +69,7 @@ def test_a_library_of_any_size_has_a_plan(documents: int) -> None:
 
 @pytest.mark.parametrize(
     ("texts", "shared", "halved"),
-    [(3_000, False, False), (4_000, False, True), (9_000, True, True)],
+    [(7_000, False, False), (9_000, True, False), (11_000, True, True)],
 )
 def test_two_processes_look_at_many_texts_and_two_connections_bound_them(
     texts: int, shared: bool, halved: bool
