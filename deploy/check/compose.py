@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 def combinations() -> Iterator[tuple[str, ...]]:
     """Every choice of overlays, in the order that example.env tells."""
-    one_or_none = [((), (name,)) for name in ("cuda.yaml", "zhparser.yaml")]
+    one_or_none = [((), (name,)) for name in ("cuda.yaml", "zhparser.yaml", "large.yaml")]
     monitoring: Sequence[tuple[str, ...]] = ((), ("monitoring.yaml",))
     for chosen in product(*one_or_none, STORES, monitoring):
         yield (*BASE, *(name for names in chosen for name in names))

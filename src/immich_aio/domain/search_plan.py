@@ -20,9 +20,10 @@ SCANNED = 60_000
 SHARED = 8000
 """Texts with all words from which on two processes read and score them; fewer are scored as soon by
 one."""
-HALVED = 10_000
+HALVED, HALVED_ALONE = 10_000, 4000
 """Texts with all words from which on each of two connections bounds a half of them. With fewer, one
-is done as soon, while the other looks for what is beside them."""
+is done as soon, while the other looks for what is beside them; the second is where only the text
+counts, so that the other has nothing to do."""
 DATED = 600
 """Where only the text counts, the newest are looked at first: so many, times the share of all that
 have the word, if all that have it are more.
@@ -60,7 +61,9 @@ class Frequencies:
 
     @property
     def with_all(self) -> float:
-        """As if words were independent."""
+        """As if words were independent, unless they stand in a row."""
+        if self.are_in_a_row:
+            return min(*self.by_condition, self.documents)
         shares = [count / max(self.documents, 1) for count in self.by_condition]
         return min(self.documents * math.prod(shares), *self.by_condition, self.documents)
 
@@ -69,10 +72,9 @@ class Frequencies:
         """Whether there are so many texts with all words that two processes read them."""
         return self.with_all > SHARED
 
-    @property
-    def are_halved(self) -> bool:
-        """Whether they are so many that two connections bound them."""
-        return self.in_halves and self.with_all > HALVED
+    def are_halved(self, *, alone: bool) -> bool:
+        """Whether they are so many that two connections bound them; ``alone`` without a meaning."""
+        return self.in_halves and self.with_all > (HALVED_ALONE if alone else HALVED)
 
     @property
     def are_in_a_row(self) -> bool:
@@ -111,7 +113,7 @@ def plan_text_only(frequencies: Frequencies) -> Texts:
     """How to find the texts with every word, best and newest first."""
     if not frequencies.by_condition:
         return Texts.NONE
-    one = len(frequencies.by_condition) == 1
+    one = len(frequencies.by_condition) == 1 or frequencies.are_in_a_row
     is_in_many = frequencies.with_all**2 > DATED * frequencies.documents
     return Texts.STREAM if one and is_in_many else Texts.ALL
 

@@ -90,8 +90,8 @@ class SearchRun:
 
     async def look_ahead(self, vector: str, limit: int) -> None:
         """Bound the texts now, if the helper is to have a share, before it looks for the others."""
-        is_shared = self.planned.plan is Texts.ALL and self._frequencies.are_halved
-        if is_shared and self._are_outlined(limit):
+        is_shared = self._frequencies.are_halved(alone=False) and self._are_outlined(limit)
+        if is_shared and self.planned.plan is Texts.ALL:
             statements = self.planned.statements(Texts.ALL)
             self._outline = await self._outlined(statements, "bounds", vector, limit)
 
@@ -210,7 +210,7 @@ class SearchRun:
     ) -> Outline:
         """The texts with the highest bounds, by two connections where they are many."""
         first = self._enough(limit)
-        if not self._frequencies.are_halved:
+        if not self._frequencies.are_halved(alone=vector is None):
             return await outline([self._reader], statements, name, vector, first)
         if len(self._readers) > 1:
             return await outline(self._readers, statements, name, vector, first)

@@ -154,6 +154,15 @@ def test_the_database_stays_on_the_local_disk() -> None:
     assert not any(volume["source"].startswith(bucket) for volume in with_s3["database"]["volumes"])
 
 
+def test_the_database_has_as_much_memory_as_was_asked_for_a_large_library() -> None:
+    files = (*BASE, "large.yaml")
+    for variables, wanted in [({"DB_SHARED_BUFFERS": "6GB"}, "6GB"), ({}, "4GB")]:
+        command = merged(files, filled() | variables)["services"]["database"]["command"]
+        assert command[0] == "postgres"
+        assert f"shared_buffers={wanted}" in command
+    assert merged(BASE, filled())["services"]["database"].get("command") is None
+
+
 def test_every_image_is_of_a_version() -> None:
     for name, service in everything()["services"].items():
         tag = service["image"].rpartition(":")[2]

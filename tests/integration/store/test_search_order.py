@@ -149,7 +149,8 @@ async def test_of_many_texts_few_are_read_and_the_same_are_found(
     monkeypatch.setattr(search_run, "A_FEW", 0)
     monkeypatch.setattr(search_run, "SPARE", 2)
     monkeypatch.setattr(search_plan, "SHARED", -1)
-    monkeypatch.setattr(search_plan, "HALVED", -1 if halved else 10**6)
+    for name in ("HALVED", "HALVED_ALONE"):
+        monkeypatch.setattr(search_plan, name, -1 if halved else 10**6)
     dice = dice_of(11)
     world = random_world(dice, 300)
     await indexed(database, shape, world)

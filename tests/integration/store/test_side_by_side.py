@@ -46,6 +46,7 @@ def halved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planned_search, "plan_mixed", lambda *_: Texts.ALL)
     monkeypatch.setattr(search_run, "OUTLINED", 0)
     monkeypatch.setattr(search_plan, "HALVED", -1)
+    monkeypatch.setattr(search_plan, "HALVED_ALONE", -1)
 
 
 @pytest.mark.usefixtures("halved")

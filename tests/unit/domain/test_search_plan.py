@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,12 @@ def test_of_texts_with_a_frequent_word_the_newest_are_looked_at(documents: int, 
     assert plan_text_only(Frequencies(documents, (word * 9 // 10,))) is Texts.ALL
 
 
+def test_words_that_stand_in_a_row_are_as_one_word() -> None:
+    apart = Frequencies(40_000, (12_000, 15_000))
+    assert plan_text_only(apart) is Texts.ALL
+    assert plan_text_only(replace(apart, in_a_row=11_000)) is Texts.STREAM
+
+
 def test_all_texts_of_a_library_of_some_hundred_thousand_photos_are_scored() -> None:
     assert mixed(40_000) is Texts.ALL
 
@@ -68,18 +75,31 @@ def test_a_library_of_any_size_has_a_plan(documents: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "shared", "halved"),
-    [(7_000, False, False), (9_000, True, False), (11_000, True, True)],
+    ("texts", "shared", "alone", "halved"),
+    [
+        (4_000, False, True, False),
+        (5_000, False, True, True),
+        (10_000, True, False, False),
+        (11_000, True, False, True),
+    ],
 )
 def test_two_processes_look_at_many_texts_and_two_connections_bound_them(
-    texts: int, shared: bool, halved: bool
+    texts: int, shared: bool, alone: bool, halved: bool
 ) -> None:
     frequencies = Frequencies(40_000, (texts,), in_halves=True)
-    assert (frequencies.are_shared, frequencies.are_halved) == (shared, halved)
+    assert frequencies.are_shared is shared
+    assert frequencies.are_halved(alone=alone) is halved
 
 
 def test_texts_of_an_index_of_before_are_bounded_by_one_connection() -> None:
-    assert not Frequencies(40_000, (20_000,)).are_halved
+    assert not Frequencies(40_000, (20_000,)).are_halved(alone=True)
+
+
+def test_words_that_stand_in_a_row_are_in_as_many_texts_together_as_the_rarest_of_them() -> None:
+    apart = Frequencies(40_000, (10_000, 4_000))
+    assert apart.with_all == 1_000
+    assert replace(apart, in_a_row=3_900).with_all == 4_000
+    assert replace(apart, in_a_row=2_000).with_all == 1_000
 
 
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 10**6), max_size=5))
