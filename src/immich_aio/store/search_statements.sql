@@ -57,8 +57,8 @@ FROM (
 ) texts
 
 -- name: outlined
--- What matched gives, of those with the highest bounds. Each tells whether it scores at least what all
--- others do at most.
+-- What matched gives, of those with the highest bounds. Each tells whether it scores at least what
+-- all others do at most.
 SELECT best.id, nullif(1 - (smart_search.embedding <=> :embedding::vector), 'NaN') AS cosine,
   best.text_score, best.every, best.looked_at, best.kept, best.score >= best.others
 FROM (
@@ -103,7 +103,8 @@ ORDER BY kept.id IS NULL, found.text_score DESC, found."takenAt" DESC, kept.id L
 -- name: bounds_of_texts
 -- Texts by what they score at most by themselves, then newest first: that negated, when they were
 -- taken (negated seconds), the ID, and the bound.
-SELECT -text_score, -coalesce(extract(epoch FROM "takenAt")::float8, 'Infinity'), "assetId", text_score
+SELECT -text_score, -coalesce(extract(epoch FROM "takenAt")::float8, 'Infinity'), "assetId",
+  text_score
 FROM (
   SELECT "assetId", "takenAt", text_score FROM {bounds_of_all} d
   ORDER BY text_score DESC, "takenAt" DESC, "assetId" LIMIT :first

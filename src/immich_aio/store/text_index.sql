@@ -68,7 +68,7 @@ SELECT 'ALTER TABLE immich_aio.document_new SET (toast_tuple_target = '
 FROM pg_attribute WHERE attrelid = 'smart_search'::regclass AND attname = 'embedding'
 
 -- name: fill_new
--- (Texts of one half stand together, some hundred pages each: grams.HALVES.)
+-- (Texts of one half, of grams.HALVES, stand together on a hundred pages and more.)
 INSERT INTO immich_aio.document_new (
   "assetId", folded, words, confidence, grams, signature, "wordBits",
   embedding, "embeddingVersion", "takenAt"
