@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, LiteralString
 
 from immich_aio.domain.ranking import Weights
@@ -67,7 +68,7 @@ class PlannedSearch:
         }
         return {**own, **self._selection.parameters, **self._match.parameters}
 
-    @property
+    @cached_property
     def plan(self) -> Texts:
         """How to find the texts that count beside the meaning."""
         return plan_mixed(self.frequencies, self._shares, self.weights.least)
@@ -102,7 +103,7 @@ class PlannedSearch:
         for size in range(few, len(order) + 1):
             yield self._counting(self._match.any_of(order[:size]))
 
-    @property
+    @cached_property
     def _shares(self) -> list[float]:
         total = sum(self._rarities)
         return [one / total for one in self._rarities]

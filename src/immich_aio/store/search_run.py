@@ -20,7 +20,7 @@ from immich_aio.store.search_statements import Statements
 from immich_aio.store.text_bounds import outline
 
 MEANING_WINDOW = 156
-"""The same where the index is over the vectors beside the texts: it gives many at once."""
+"""``WINDOW`` where the index is over the vectors beside the texts: it gives many at once."""
 SPARE = 4
 """How many times as many texts are put in order as are wanted, for filters take some away, where it
 is not known how many."""
@@ -210,12 +210,12 @@ class SearchRun:
     ) -> Outline:
         """The texts with the highest bounds, by two connections where they are many."""
         first = self._enough(limit)
-        if not self._frequencies.are_halved(alone=vector is None):
-            return await outline([self._reader], statements, name, vector, first)
-        if len(self._readers) > 1:
-            return await outline(self._readers, statements, name, vector, first)
-        async with self.helped():
-            return await outline(self._readers, statements, name, vector, first)
+        halved = self._frequencies.are_halved(alone=vector is None)
+        if halved and len(self._readers) == 1:
+            async with self.helped():
+                return await outline(self._readers, statements, name, vector, first)
+        readers = self._readers if halved else [self._reader]
+        return await outline(readers, statements, name, vector, first)
 
     async def _best(
         self, statement: LiteralString, vector: str | None = None, *, limit: int, **more: object
